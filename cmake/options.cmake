@@ -1,0 +1,30 @@
+# Compiler flags of the whole tree. Warnings are errors; release builds are hardened.
+add_library(myst_options INTERFACE)
+target_include_directories(myst_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
+target_compile_options(myst_options INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Werror -fno-rtti
+  -ffunction-sections -fdata-sections -fstack-protector-strong)
+target_link_options(myst_options INTERFACE -Wl,--gc-sections)
+target_compile_definitions(myst_options INTERFACE _GNU_SOURCE)
+
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_definitions(myst_options INTERFACE _FORTIFY_SOURCE=2)
+  target_compile_options(myst_options INTERFACE -fPIE)
+  target_link_options(myst_options INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64")
+    target_compile_options(myst_options INTERFACE -fcf-protection -fstack-clash-protection)
+  endif()
+endif()
+if(MYST_SANITIZE)
+  add_compile_options(-fsanitize=${MYST_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${MYST_SANITIZE})
+endif()
+if(MYST_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+find_program(MYST_CCACHE ccache)
+if(MYST_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${MYST_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${MYST_CCACHE})
+endif()
