@@ -16,12 +16,12 @@ enum class Errc : std::uint8_t {
   InvalidState,  // right input, wrong moment
   NotFound,
   AlreadyExists,
-  Full,          // a bounded container is full
+  Full,  // a bounded container is full
   Unauthorized,
   Timeout,
   Unsupported,
-  Unavailable,   // another party (broker, back end, kernel feature) cannot serve now: retry later
-  Io,            // detail is errno
+  Unavailable,  // another party (broker, back end, kernel feature) cannot serve now: retry later
+  Io,           // detail is errno
   Cancelled,
   Internal,
 };
@@ -30,15 +30,15 @@ const char* to_string(Errc code);
 
 struct Error {
   Errc code = Errc::Internal;
-  int detail = 0;          // errno, status, offset: what the code suggests
-  const char* what = "";   // a string literal, for logs and REST messages
+  int detail = 0;         // errno, status, offset: what the code suggests
+  const char* what = "";  // a string literal, for logs and REST messages
 };
 
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}        // NOLINT: implicit by design
-  Result(Error error) : error_(error) {}               // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit by design
+  Result(Error error) : error_(error) {}         // NOLINT: implicit by design
   // Lets `return some_string_literal` and the like convert once, as they would to T.
   template <typename U, typename = std::enable_if_t<std::is_convertible_v<U&&, T> &&
                                                     !std::is_same_v<std::decay_t<U>, T> &&
@@ -95,15 +95,14 @@ class [[nodiscard]] Status {
 #define MYST_CONCAT_INNER(a, b) a##b
 #define MYST_CONCAT(a, b) MYST_CONCAT_INNER(a, b)
 // MYST_TRY(expr): returns the error of a Status or Result from the enclosing function.
-#define MYST_TRY(...)                                                  \
-  do {                                                                 \
-    if (auto myst_status = (__VA_ARGS__); !myst_status.ok())           \
-      return myst_status.error();                                      \
+#define MYST_TRY(...)                                                                    \
+  do {                                                                                   \
+    if (auto myst_status = (__VA_ARGS__); !myst_status.ok()) return myst_status.error(); \
   } while (false)
 // MYST_TRY_ASSIGN(auto x, expr): x is the value of a Result, or its error is returned.
 #define MYST_TRY_ASSIGN(declaration, ...) \
   MYST_TRY_ASSIGN_IMPL(MYST_CONCAT(myst_result_, __LINE__), declaration, __VA_ARGS__)
-#define MYST_TRY_ASSIGN_IMPL(result, declaration, ...)  \
-  auto result = (__VA_ARGS__);                          \
-  if (!(result).ok()) return (result).error();          \
+#define MYST_TRY_ASSIGN_IMPL(result, declaration, ...) \
+  auto result = (__VA_ARGS__);                         \
+  if (!(result).ok()) return (result).error();         \
   declaration = std::move(result).value()

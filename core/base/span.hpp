@@ -1,4 +1,5 @@
-// A view of contiguous elements: parameters only, lives no longer than the call (C++17 has no std::span).
+// A view of contiguous elements: parameters only, lives no longer than the call (C++17 has no
+// std::span).
 #pragma once
 
 #include <array>
@@ -20,8 +21,8 @@ class Span {
   template <std::size_t N>
   constexpr Span(T (&array)[N]) : data_(array), size_(N) {}  // NOLINT: implicit by design
   // From anything with data() and size(): std::array, std::vector, std::string of the right type.
-  template <typename C, typename = std::enable_if_t<std::is_convertible_v<
-                            decltype(std::declval<C&>().data()), T*>>>
+  template <typename C, typename = std::enable_if_t<
+                            std::is_convertible_v<decltype(std::declval<C&>().data()), T*>>>
   constexpr Span(C&& container)  // NOLINT: implicit by design
       : data_(container.data()), size_(container.size()) {}
 

@@ -1,0 +1,6 @@
+# Cross build for Debian armhf: Debian's cross compiler against the sysroot made by toolchains/sysroot.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+set(MYST_TRIPLE arm-linux-gnueabihf)
+set(MYST_SYSROOT ${CMAKE_CURRENT_LIST_DIR}/../build/sysroot/armhf)
+include(${CMAKE_CURRENT_LIST_DIR}/cross.cmake)
