@@ -1,0 +1,131 @@
+#include "core/system/provider_plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/system/iptables_text.hpp"
+
+namespace myst::core {
+namespace {
+
+IpPrefix prefix(const char* text) { return *IpPrefix::parse(text); }
+IpAddress ip(const char* text) { return *IpAddress::parse(text); }
+
+SessionNetwork session() {
+  SessionNetwork out;
+  out.link = "myst3";
+  out.network = prefix("10.182.3.0/24");
+  out.dns = ip("10.182.3.1");
+  out.outbound = ip("192.0.2.9");
+  return out;
+}
+
+TEST(ProviderPlan, SessionRulesInOneRun) {
+  const auto plan = plan_session_nat(session());
+  ASSERT_TRUE(plan.ok());
+  for (const Change& change : *plan) EXPECT_TRUE(check(change).ok()) << describe(change);
+  EXPECT_EQ(
+      iptables_make_text(*plan, IpFamily::V4),
+      "*nat\n"
+      "-A MYST -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p udp -m udp --dport 53 -j REDIRECT "
+      "--to-ports 11253\n"
+      "-A MYST -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p tcp -m tcp --dport 53 -j REDIRECT "
+      "--to-ports 11253\n"
+      "-A MYST_SNAT -s 10.182.3.0/24 ! -d 10.182.3.0/24 -j SNAT --to-source 192.0.2.9\n"
+      "COMMIT\n"
+      "*filter\n"
+      "-A MYST_INPUT -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p udp -m udp --dport 11253 "
+      "-j ACCEPT\n"
+      "-A MYST_INPUT -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p tcp -m tcp --dport 11253 "
+      "-j ACCEPT\n"
+      "-A MYST_INPUT -i myst3 -j REJECT\n"
+      "-A MYST_FORWARD -i myst3 ! -s 10.182.3.0/24 -j DROP\n"
+      "-A MYST_FORWARD -i myst3 -j MYST_BLOCK\n"
+      "-A MYST_FORWARD -i myst3 -j ACCEPT\n"
+      "-A MYST_FORWARD -o myst3 -d 10.182.3.0/24 -m conntrack --ctstate RELATED,ESTABLISHED "
+      "-j ACCEPT\n"
+      "-A MYST_FORWARD -o myst3 -j DROP\n"
+      "COMMIT\n");
+  EXPECT_EQ(iptables_make_text(*plan, IpFamily::V6), "");
+}
+
+TEST(ProviderPlan, UndoDeletesSessionRulesInReverse) {
+  auto wanted = session();
+  wanted.dns.reset();
+  wanted.outbound.reset();
+  wanted.dns_policy = true;
+  const auto plan = plan_session_nat(wanted);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(iptables_undo_text(*plan, IpFamily::V4),
+            "*filter\n"
+            "-D MYST_FORWARD -o myst3 -j DROP\n"
+            "-D MYST_FORWARD -o myst3 -d 10.182.3.0/24 -m conntrack --ctstate RELATED,ESTABLISHED "
+            "-j ACCEPT\n"
+            "-D MYST_FORWARD -i myst3 -j MYST_PROVIDER_FIREWALL\n"
+            "-D MYST_FORWARD -i myst3 -j MYST_BLOCK\n"
+            "-D MYST_FORWARD -i myst3 ! -s 10.182.3.0/24 -j DROP\n"
+            "-D MYST_INPUT -i myst3 -j REJECT\n"
+            "COMMIT\n"
+            "*nat\n"
+            "-D MYST_SNAT -s 10.182.3.0/24 ! -d 10.182.3.0/24 -j MASQUERADE\n"
+            "COMMIT\n");
+}
+
+TEST(ProviderPlan, BaseBlocksBeforeItForwards) {
+  ProviderBase base;
+  base.protected_networks = default_protected();
+  base.protected_networks.push_back(prefix("10.1.0.0/16"));  // inside 10/8: no rule of its own
+  base.protected_networks.push_back(prefix("fd00::/8"));
+  base.own_addresses = {ip("198.51.100.4"), ip("192.168.1.5"), ip("2001:db8::1")};
+  const Plan plan = plan_provider_base(base);
+  for (const Change& change : plan) EXPECT_TRUE(check(change).ok()) << describe(change);
+  std::vector<std::string> blocked;
+  for (const Change& change : plan) {
+    const auto* rule = std::get_if<IptablesRule>(&change);
+    if (rule != nullptr && rule->chain == "MYST_BLOCK") blocked.push_back(rule->args[1]);
+  }
+  EXPECT_EQ(blocked,
+            (std::vector<std::string>{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+                                      "127.0.0.0/8", "0.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16",
+                                      "224.0.0.0/4", "240.0.0.0/4", "198.51.100.4/32"}));
+  EXPECT_TRUE(plan.back() == Change(SetSysctl{"net/ipv4/ip_forward", "1"}));
+
+  const std::string undo = iptables_undo_text(plan, IpFamily::V4);
+  EXPECT_EQ(undo,
+            "*filter\n-D FORWARD -j MYST_FORWARD\n-D INPUT -j MYST_INPUT\n"
+            "-F MYST_PROVIDER_FIREWALL\n-F MYST_BLOCK\n-F MYST_FORWARD\n-F MYST_INPUT\n"
+            "-X MYST_PROVIDER_FIREWALL\n-X MYST_BLOCK\n-X MYST_FORWARD\n-X MYST_INPUT\nCOMMIT\n"
+            "*nat\n-D POSTROUTING -j MYST_SNAT\n-D PREROUTING -j MYST\n"
+            "-F MYST_SNAT\n-F MYST\n-X MYST_SNAT\n-X MYST\nCOMMIT\n");
+}
+
+TEST(ProviderPlan, NoRuleWithoutAnAddress) {
+  auto wanted = session();
+  wanted.outbound = IpAddress();
+  EXPECT_FALSE(plan_session_nat(wanted).ok());
+  wanted = session();
+  wanted.network = prefix("fd00::/64");
+  EXPECT_FALSE(plan_session_nat(wanted).ok());
+}
+
+TEST(ProviderPlan, LinkHasNoIpv6) {
+  const Plan plan = plan_provider_link({"myst3", prefix("10.182.3.1/24"), 1400});
+  const Plan expected{SetLinkMtu{"myst3", 1400}, SetSysctl{"net/ipv6/conf/myst3/disable_ipv6", "1"},
+                      AddAddress{"myst3", prefix("10.182.3.1/24")}, SetLinkUp{"myst3"}};
+  EXPECT_TRUE(plan == expected);
+}
+
+TEST(ProviderPlan, SessionNetworksStayInsideTheSubnet) {
+  EXPECT_EQ(session_network(prefix("10.182.0.0/16"), 3)->to_string(), "10.182.3.0/24");
+  EXPECT_EQ(session_network(prefix("10.182.0.0/16"), 255)->to_string(), "10.182.255.0/24");
+  EXPECT_FALSE(session_network(prefix("10.182.0.0/16"), 256).ok());
+  EXPECT_FALSE(session_network(prefix("10.0.16.0/20"), 200).ok());
+  EXPECT_FALSE(session_network(prefix("10.0.16.0/20"), 3).ok());
+  EXPECT_EQ(session_network(prefix("10.0.16.0/20"), 31)->to_string(), "10.0.31.0/24");
+  EXPECT_FALSE(session_network(prefix("10.0.16.0/25"), 16).ok());
+  EXPECT_FALSE(session_network(prefix("fd00::/16"), 1).ok());
+}
+
+}  // namespace
+}  // namespace myst::core
