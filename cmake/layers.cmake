@@ -24,7 +24,7 @@ function(myst_layers)
   myst_library(myst_crypto core/crypto NO_EXCEPTIONS DEPS dep_sodium dep_secp256k1 dep_mbedtls dep_crypto)
   myst_library(myst_core core core/crypto NO_EXCEPTIONS DEPS myst_crypto)
   myst_library(myst_platform platform NO_EXCEPTIONS
-    DEPS myst_core dep_uv dep_mbedtls dep_http_parser dep_nl_route dep_nl_genl dep_nl3)
+    DEPS myst_core dep_uv dep_mbedtls dep_http_parser dep_cjson dep_nl_route dep_nl_genl dep_nl3)
   # Each driver folder: a library myst_driver_<name>; what it links beyond platform stands here.
   set(driver_deps_storage dep_sqlite3)
   set(driver_deps_keystore dep_cjson)
