@@ -1,0 +1,38 @@
+#include "drivers/storage/schema.hpp"
+
+namespace myst::storage {
+
+const std::vector<const char*>& migrations() {
+  // Identities are 20-byte blobs, amounts 32-byte big-endian blobs (they sort as numbers),
+  // times Unix milliseconds.
+  static const std::vector<const char*> steps = {
+      // Session history. direction 0 provided, 1 consumed; status 0 new, 1 completed.
+      "CREATE TABLE sessions("
+      " id TEXT NOT NULL, direction INTEGER NOT NULL, consumer BLOB NOT NULL, provider BLOB NOT "
+      "NULL,"
+      " hermes TEXT NOT NULL, service_type TEXT NOT NULL, consumer_country TEXT NOT NULL,"
+      " provider_country TEXT NOT NULL, ip_type TEXT NOT NULL, sent INTEGER NOT NULL,"
+      " received INTEGER NOT NULL, tokens BLOB NOT NULL, status INTEGER NOT NULL,"
+      " started INTEGER NOT NULL, updated INTEGER NOT NULL,"
+      " PRIMARY KEY(id, direction)) WITHOUT ROWID;"
+      "CREATE INDEX sessions_started ON sessions(started DESC, id);"
+      // What commits us. grand_totals: promised so far by us as consumer, per channel.
+      "CREATE TABLE grand_totals("
+      " chain INTEGER NOT NULL, identity BLOB NOT NULL, hermes BLOB NOT NULL, amount BLOB NOT NULL,"
+      " PRIMARY KEY(chain, identity, hermes)) WITHOUT ROWID;"
+      // The last payment of each agreement, as sent (role 1, consumer) or accepted (role 0).
+      "CREATE TABLE agreements("
+      " role INTEGER NOT NULL, agreement BLOB NOT NULL, provider BLOB NOT NULL,"
+      " consumer BLOB NOT NULL, session TEXT NOT NULL, total BLOB NOT NULL, promise BLOB NOT NULL,"
+      " r BLOB NOT NULL, updated INTEGER NOT NULL,"
+      " PRIMARY KEY(role, agreement, provider)) WITHOUT ROWID;"
+      // Connectivity reports of consumers, kept for 30 days.
+      "CREATE TABLE connectivity("
+      " id INTEGER PRIMARY KEY, peer BLOB NOT NULL, session TEXT NOT NULL, code INTEGER NOT NULL,"
+      " message TEXT NOT NULL, created INTEGER NOT NULL);"
+      "CREATE INDEX connectivity_created ON connectivity(created);",
+  };
+  return steps;
+}
+
+}  // namespace myst::storage
