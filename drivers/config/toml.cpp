@@ -1,0 +1,166 @@
+#include "drivers/config/toml.hpp"
+
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include <cmath>
+#include <sstream>
+#include <utility>
+
+namespace myst::config {
+namespace {
+
+using core::ConfigLimits;
+using core::ConfigValue;
+
+ConfigValue convert(const toml::node& node) {
+  if (const auto* table = node.as_table()) {
+    ConfigValue::Table out;
+    for (const auto& [key, value] : *table) out[std::string(key.str())] = convert(value);
+    return out;
+  }
+  if (const auto* array = node.as_array()) {
+    ConfigValue::List out;
+    for (const auto& value : *array) out.push_back(convert(value));
+    return out;
+  }
+  if (const auto* text = node.as_string()) return std::string(text->get());
+  if (const auto* boolean = node.as_boolean()) return boolean->get();
+  if (const auto* integer = node.as_integer()) return std::int64_t{integer->get()};
+  if (const auto* number = node.as_floating_point()) return number->get();
+  std::ostringstream out;
+  if (const auto* date = node.as_date()) out << date->get();
+  if (const auto* time = node.as_time()) out << time->get();
+  if (const auto* moment = node.as_date_time()) out << moment->get();
+  return out.str();
+}
+
+void append_text(std::string& out, std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += "\\u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+void append_key(std::string& out, std::string_view key) {
+  constexpr std::string_view kBare =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  if (!key.empty() && key.find_first_not_of(kBare) == std::string_view::npos) {
+    out += key;
+  } else {
+    append_text(out, key);
+  }
+}
+
+void append_number(std::string& out, double value) {
+  if (std::isnan(value)) {
+    out += "nan";
+  } else if (std::isinf(value)) {
+    out += value > 0 ? "inf" : "-inf";
+  } else {
+    std::string text = core::number_text(value);
+    // A float stays one when it is read again.
+    if (text.find_first_of(".e") == std::string::npos) text += ".0";
+    out += text;
+  }
+}
+
+void append_value(std::string& out, const ConfigValue& value) {
+  if (const bool* boolean = value.boolean()) {
+    out += *boolean ? "true" : "false";
+  } else if (const std::int64_t* integer = value.integer()) {
+    out += std::to_string(*integer);
+  } else if (const double* number = value.number()) {
+    append_number(out, *number);
+  } else if (const std::string* text = value.text()) {
+    append_text(out, *text);
+  } else if (const ConfigValue::List* list = value.list()) {
+    out += '[';
+    bool first = true;
+    for (const ConfigValue& item : *list) {
+      if (item.is_null()) continue;
+      if (!first) out += ", ";
+      first = false;
+      append_value(out, item);
+    }
+    out += ']';
+  } else if (const ConfigValue::Table* table = value.table()) {
+    out += '{';
+    bool first = true;
+    for (const auto& [key, item] : *table) {
+      if (item.is_null()) continue;
+      if (!first) out += ", ";
+      first = false;
+      append_key(out, key);
+      out += " = ";
+      append_value(out, item);
+    }
+    out += '}';
+  }
+}
+
+void append_table(std::string& out, const ConfigValue::Table& table, const std::string& path,
+                  const std::string& indent) {
+  for (const auto& [key, value] : table) {
+    if (value.is_null() || value.is_table()) continue;
+    out += indent;
+    append_key(out, key);
+    out += " = ";
+    append_value(out, value);
+    out += '\n';
+  }
+  for (const auto& [key, value] : table) {
+    if (!value.is_table()) continue;
+    std::string inner = path;
+    if (!inner.empty()) inner += '.';
+    append_key(inner, key);
+    if (!out.empty()) out += '\n';
+    out += indent + "[" + inner + "]\n";
+    append_table(out, *value.table(), inner, indent + "  ");
+  }
+}
+
+}  // namespace
+
+Result<ConfigValue> parse_toml(std::string_view text, std::string* why) {
+  if (text.size() > ConfigLimits::kFile) {
+    if (why != nullptr) *why = "the file is larger than 1 MiB";
+    return Error{Errc::Full, 0, "configuration file too large"};
+  }
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    const auto line = error.source().begin.line;
+    if (why != nullptr) {
+      *why = "line " + std::to_string(line) + ": " + std::string(error.description());
+    }
+    return Error{Errc::Malformed, static_cast<int>(line), "configuration file is not TOML"};
+  }
+  ConfigValue tree = convert(parsed.table());
+  if (const Status status = core::check_limits(tree); !status.ok()) {
+    if (why != nullptr) *why = status.error().what;
+    return status.error();
+  }
+  return tree;
+}
+
+std::string write_toml(const ConfigValue& tree) {
+  std::string out;
+  if (const ConfigValue::Table* table = tree.table()) append_table(out, *table, "", "");
+  return out;
+}
+
+}  // namespace myst::config
