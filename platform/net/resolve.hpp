@@ -1,0 +1,38 @@
+// Names to addresses by the system's resolver, on the thread pool.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/net.hpp"
+#include "core/base/result.hpp"
+#include "platform/loop/loop.hpp"
+
+namespace myst::platform {
+
+// The addresses that need no question: of a numeric host (brackets around IPv6 allowed) and of
+// "localhost"; else empty.
+std::vector<IpAddress> addresses_at_once(std::string_view host);
+
+// One question. Destroyed before the answer: the callback does not come.
+class Resolve {
+ public:
+  static constexpr std::size_t kMaxAddresses = 16;  // more are left out
+  // In the system's order of preference, never empty. NotFound: no such name. Unavailable: no
+  // resolver answered.
+  using Callback = std::function<void(Result<std::vector<IpAddress>>)>;
+
+  Resolve(Loop& loop, const std::string& host, Callback callback);  // never calls back at once
+  ~Resolve();
+  Resolve(const Resolve&) = delete;
+  Resolve& operator=(const Resolve&) = delete;
+
+  struct State;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace myst::platform
