@@ -35,6 +35,7 @@ struct ProposalContact {
   // can use it.
   bool usable = true;
   std::vector<std::string> broker_addresses;  // of a nats/p2p/v1 contact
+  std::string other_definition;               // JSON text, of a contact of another type
 };
 
 struct ProposalQuality {
