@@ -11,16 +11,11 @@
 
 #include "core/base/time.hpp"
 #include "core/base/u256.hpp"
+#include "core/payment/price.hpp"
 
 namespace myst::core {
 
-struct Price {
-  Wei per_hour;
-  Wei per_gib;
-  bool is_free() const { return per_hour.is_zero() && per_gib.is_zero(); }
-  bool operator==(const Price& o) const { return per_hour == o.per_hour && per_gib == o.per_gib; }
-  bool operator!=(const Price& o) const { return !(*this == o); }
-};
+using Price = payment::Price;  // wei per hour and per GiB
 
 // What holds before a price document was ever read: 0.00006 MYST/h and 0.1 MYST/GiB.
 Price default_price();

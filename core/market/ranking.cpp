@@ -92,7 +92,7 @@ Result<SortBy> parse_sort_by(std::string_view name) {
   if (name == "uptime") return SortBy::Uptime;
   if (name == "bandwidth") return SortBy::Bandwidth;
   if (name == "latency") return SortBy::Latency;
-  if (name == "price") return SortBy::Price;
+  if (name == "price") return SortBy::LowestPrice;
   return Error{Errc::Unsupported, 0, "unsupported proposal sort type"};
 }
 
@@ -111,7 +111,7 @@ void sort_proposals(std::vector<PricedProposal>& list, SortBy by) {
       return sort_by(list, [](const PricedProposal& a, const PricedProposal& b) {
         return a.proposal.quality.latency < b.proposal.quality.latency;
       });
-    case SortBy::Price: return sort_by(list, cheaper);
+    case SortBy::LowestPrice: return sort_by(list, cheaper);
   }
 }
 

@@ -22,7 +22,7 @@ std::vector<PricedProposal> with_prices(std::vector<Proposal> proposals, const P
 
 // quality, uptime, bandwidth: best first; latency, price (per GiB, then per hour): lowest first.
 // Equal ones keep their order.
-enum class SortBy : std::uint8_t { None, Quality, Uptime, Bandwidth, Latency, Price };
+enum class SortBy : std::uint8_t { None, Quality, Uptime, Bandwidth, Latency, LowestPrice };
 Result<SortBy> parse_sort_by(std::string_view name);  // empty: None
 void sort_proposals(std::vector<PricedProposal>& list, SortBy by);
 
