@@ -226,7 +226,8 @@ Result<Change> read_change(Reader& in) {
 }  // namespace
 
 bool survives_reboot(const RecordedChange& recorded) {
-  return std::holds_alternative<SetDns>(recorded.change);
+  return std::holds_alternative<SetDns>(recorded.change) &&
+         recorded.prior.compare(0, kDnsFilePrior.size(), kDnsFilePrior) == 0;
 }
 
 Status check(const Change& change) {

@@ -114,8 +114,8 @@ struct SetDns {
 };
 inline constexpr std::size_t kMaxDnsServers = 8;
 
-// Both directions of one device limited to a rate: a token bucket for what it sends, a policer for
-// what it receives; both live on the device itself. Undo: both deleted.
+// What the device sends is limited to a rate by a token bucket (what it receives: a rule, see
+// SessionNetwork). Undo: the token bucket is deleted, if it is one.
 struct ShapeLink {
   std::string link;
   std::uint64_t bytes_per_second = 0;
@@ -126,7 +126,9 @@ struct ShapeLink {
 
 using Change = std::variant<OwnLink, SetLinkUp, SetLinkMtu, AddAddress, AddRoute, AddRule,
                             IptablesChain, IptablesRule, SetSysctl, SetDns, ShapeLink>;
-using Plan = std::vector<Change>;  // made in order, undone in reverse order
+// Made in order, undone in reverse order; all iptables changes of a plan at once, in the place of
+// the first of them.
+using Plan = std::vector<Change>;
 
 // A change with what was found before it was made, in the words of platform/system: enough to undo.
 struct RecordedChange {
@@ -135,7 +137,11 @@ struct RecordedChange {
   bool operator==(const RecordedChange& o) const { return change == o.change && prior == o.prior; }
 };
 
-// Outlives a reboot; everything else lives in the kernel and is gone with it.
+// How the prior of a SetDns begins that replaced /etc/resolv.conf itself.
+inline constexpr std::string_view kDnsFilePrior = "file ";
+
+// Outlives a reboot: the resolver file. Everything else lives in the kernel, or in a daemon's /run,
+// and is gone with it.
 bool survives_reboot(const RecordedChange& recorded);
 
 // Refused before anything is written or made: empty or over-long names, a key outside /proc/sys,

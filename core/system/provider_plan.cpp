@@ -1,11 +1,14 @@
 #include "core/system/provider_plan.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace myst::core {
 namespace {
 
 using Args = std::vector<std::string>;
+
+constexpr std::uint64_t kMaxRuleRate = 1'000'000;  // KB/s; xt_hashlimit ends at 4 GB/s
 
 IpPrefix net(std::uint8_t a, std::uint8_t b, std::uint8_t length) {
   return {IpAddress::v4(a, b, 0, 0), length};
@@ -120,6 +123,17 @@ Result<Plan> plan_session_nat(const SessionNetwork& session) {
   plan.push_back(append("filter", names.input, {"-i", link, "-j", "REJECT"}));
   // WireGuard's allowed IPs are 0.0.0.0/0: the peer could send from any address.
   plan.push_back(append("filter", names.forward, {"-i", link, "!", "-s", network, "-j", "DROP"}));
+  if (session.limit_bytes_per_second > 0) {
+    // hashlimit counts in whole KB and wants a burst above what one second brings.
+    const std::uint64_t rate =
+        std::clamp<std::uint64_t>(session.limit_bytes_per_second / 1024, 1, kMaxRuleRate);
+    const std::uint64_t burst = rate + 64;
+    plan.push_back(append("filter", names.forward,
+                          {"-i", link, "-m", "hashlimit", "--hashlimit-above",
+                           std::to_string(rate) + "kb/s", "--hashlimit-burst",
+                           std::to_string(burst) + "kb", "--hashlimit-name", link, "-j", "DROP"}));
+    plan.push_back(ShapeLink{link, std::max<std::uint64_t>(session.limit_bytes_per_second, 1000)});
+  }
   plan.push_back(append("filter", names.forward, {"-i", link, "-j", names.block}));
   plan.push_back(append("filter", names.forward,
                         {"-i", link, "-j", session.dns_policy ? names.policy : "ACCEPT"}));

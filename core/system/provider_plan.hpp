@@ -55,6 +55,9 @@ struct SessionNetwork {
   std::uint16_t dns_port = 11253;     // where the DNS proxy listens
   std::optional<IpAddress> outbound;  // source address of what leaves; none: masquerade
   bool dns_policy = false;            // only destinations opened by plan_open_destination()
+  // 0: no limit. Each session has its own: to the consumer a token bucket on the device, from it a
+  // rule that drops what is too much (the reference shares one ifb0 among all sessions).
+  std::uint64_t limit_bytes_per_second = 0;
 };
 Result<Plan> plan_session_nat(const SessionNetwork& session);
 

@@ -74,7 +74,8 @@ TEST(Change, WhatACommandCouldMisreadIsRefused) {
 
 TEST(Change, OnlyTheResolverFileOutlivesAReboot) {
   for (const Change& change : one_of_each()) {
-    EXPECT_EQ(survives_reboot({change, ""}), std::holds_alternative<SetDns>(change));
+    EXPECT_EQ(survives_reboot({change, "file x"}), std::holds_alternative<SetDns>(change));
+    EXPECT_FALSE(survives_reboot({change, "resolvectl"}));
   }
 }
 
