@@ -27,7 +27,6 @@ function(myst_layers)
     DEPS myst_core dep_uv dep_mbedtls dep_http_parser dep_cjson dep_nl_route dep_nl_genl dep_nl3)
   # Each driver folder: a library myst_driver_<name>; what it links beyond platform stands here.
   set(driver_deps_storage dep_sqlite3)
-  set(driver_deps_keystore dep_cjson)
   set(driver_deps_discovery dep_cjson dep_sqlite3)
   set(driver_deps_rest dep_cjson)
   set(driver_deps_nats dep_cjson)
