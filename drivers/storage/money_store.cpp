@@ -1,88 +1,134 @@
 #include "drivers/storage/money_store.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace myst::storage {
+namespace {
 
-Result<Wei> MoneyStore::grand_total(std::int64_t chain, const Address& identity,
+std::int64_t to_ms(WallTime time) { return time.time_since_epoch().count(); }
+
+}  // namespace
+
+Result<Wei> MoneyStore::grand_total(std::uint64_t chain, const Address& identity,
                                     const Address& hermes) {
   MYST_TRY_ASSIGN(Statement query,
                   database_.prepare("SELECT amount FROM grand_totals"
                                     " WHERE chain = ?1 AND identity = ?2 AND hermes = ?3"));
-  query.bind(1, chain).bind(2, ByteSpan(identity.bytes())).bind(3, ByteSpan(hermes.bytes()));
+  query.bind(1, static_cast<std::int64_t>(chain))
+      .bind(2, ByteSpan(identity.bytes()))
+      .bind(3, ByteSpan(hermes.bytes()));
   MYST_TRY_ASSIGN(const bool found, query.step());
   if (!found) return Wei();
   return Wei::from_bytes(query.blob(0));
 }
 
-Result<std::optional<AgreementRow>> MoneyStore::agreement(AgreementRow::Role role,
-                                                          const U256& agreement,
-                                                          const Address& provider) {
-  MYST_TRY_ASSIGN(
-      Statement query,
-      database_.prepare("SELECT consumer, session, total, promise, r, updated FROM agreements"
-                        " WHERE role = ?1 AND agreement = ?2 AND provider = ?3"));
+Result<std::optional<core::PaymentRecord>> MoneyStore::payment(Role role, const U256& agreement,
+                                                               const Address& provider) {
+  MYST_TRY_ASSIGN(Statement query,
+                  database_.prepare("SELECT consumer, session, total, promise, r, updated"
+                                    " FROM agreements"
+                                    " WHERE role = ?1 AND agreement = ?2 AND provider = ?3"));
   const ByteArray<32> id = agreement.to_word();
   query.bind(1, static_cast<std::int64_t>(role))
       .bind(2, ByteSpan(id))
       .bind(3, ByteSpan(provider.bytes()));
   MYST_TRY_ASSIGN(const bool found, query.step());
-  if (!found) return std::optional<AgreementRow>();
-  AgreementRow row;
-  row.role = role;
-  row.agreement = agreement;
-  row.provider = provider;
-  MYST_TRY_ASSIGN(row.consumer, Address::from_bytes(query.blob(0)));
-  row.session_id = query.text(1);
-  MYST_TRY_ASSIGN(row.total, Wei::from_bytes(query.blob(2)));
-  row.promise = query.blob(3);
-  row.r = query.blob(4);
-  row.updated = WallTime(std::chrono::milliseconds(query.integer(5)));
-  return std::optional<AgreementRow>(std::move(row));
+  if (!found) return std::optional<core::PaymentRecord>();
+  core::PaymentRecord record;
+  record.agreement = agreement;
+  record.provider = provider;
+  MYST_TRY_ASSIGN(record.consumer, Address::from_bytes(query.blob(0)));
+  record.session_id = query.text(1);
+  MYST_TRY_ASSIGN(record.total, Wei::from_bytes(query.blob(2)));
+  record.message = query.blob(3);
+  const Bytes r = query.blob(4);
+  if (r.size() != record.r.size()) return Error{Errc::Malformed, 0, "stored R"};
+  std::copy(r.begin(), r.end(), record.r.mutable_bytes().begin());
+  record.updated = WallTime(std::chrono::milliseconds(query.integer(5)));
+  return std::optional<core::PaymentRecord>(std::move(record));
 }
 
-Status MoneyStore::put_agreement(const AgreementRow& row) {
-  MYST_TRY_ASSIGN(const auto before, agreement(row.role, row.agreement, row.provider));
-  if (before && row.total < before->total) {
+Status MoneyStore::put(Role role, const core::PaymentRecord& record) {
+  MYST_TRY_ASSIGN(const auto before, payment(role, record.agreement, record.provider));
+  if (before && record.total < before->total) {
     return Error{Errc::Rejected, 0, "the total of an agreement never shrinks"};
   }
   MYST_TRY_ASSIGN(Statement insert, database_.prepare("INSERT OR REPLACE INTO agreements VALUES"
                                                       "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"));
-  const ByteArray<32> id = row.agreement.to_word();
-  const ByteArray<32> total = row.total.to_word();
-  insert.bind(1, static_cast<std::int64_t>(row.role))
+  const ByteArray<32> id = record.agreement.to_word();
+  const ByteArray<32> total = record.total.to_word();
+  insert.bind(1, static_cast<std::int64_t>(role))
       .bind(2, ByteSpan(id))
-      .bind(3, ByteSpan(row.provider.bytes()))
-      .bind(4, ByteSpan(row.consumer.bytes()))
-      .bind(5, std::string_view(row.session_id))
+      .bind(3, ByteSpan(record.provider.bytes()))
+      .bind(4, ByteSpan(record.consumer.bytes()))
+      .bind(5, std::string_view(record.session_id))
       .bind(6, ByteSpan(total))
-      .bind(7, ByteSpan(row.promise))
-      .bind(8, ByteSpan(row.r))
-      .bind(9, static_cast<std::int64_t>(row.updated.time_since_epoch().count()));
+      .bind(7, ByteSpan(record.message))
+      .bind(8, record.r.bytes())
+      .bind(9, to_ms(record.updated));
   return insert.run();
 }
 
-Status MoneyStore::put_accepted(const AgreementRow& row) {
+Status MoneyStore::put_payment(const core::PaymentRecord& record, std::uint64_t chain,
+                               const Address& hermes, const Wei& grand_total) {
   MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
-  MYST_TRY(put_agreement(row));
-  return transaction.commit();
-}
-
-Status MoneyStore::put_payment(const AgreementRow& row, std::int64_t chain, const Address& hermes,
-                               const Wei& grand_total) {
-  MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
-  MYST_TRY(put_agreement(row));
-  MYST_TRY_ASSIGN(const Wei before, this->grand_total(chain, row.consumer, hermes));
+  MYST_TRY(put(Role::Consumer, record));
+  MYST_TRY_ASSIGN(const Wei before, this->grand_total(chain, record.consumer, hermes));
   if (grand_total < before) return Error{Errc::Rejected, 0, "a promise never shrinks"};
   MYST_TRY_ASSIGN(Statement insert,
                   database_.prepare("INSERT OR REPLACE INTO grand_totals VALUES(?1, ?2, ?3, ?4)"));
   const ByteArray<32> amount = grand_total.to_word();
-  insert.bind(1, chain)
-      .bind(2, ByteSpan(row.consumer.bytes()))
+  insert.bind(1, static_cast<std::int64_t>(chain))
+      .bind(2, ByteSpan(record.consumer.bytes()))
       .bind(3, ByteSpan(hermes.bytes()))
       .bind(4, ByteSpan(amount));
   MYST_TRY(insert.run());
   return transaction.commit();
+}
+
+Status MoneyStore::put_invoice(const core::InvoiceRecord& record) {
+  MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
+  MYST_TRY_ASSIGN(Statement insert, database_.prepare("INSERT OR REPLACE INTO invoices VALUES"
+                                                      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
+  const ByteArray<32> id = record.agreement.to_word();
+  const ByteArray<32> total = record.total.to_word();
+  insert.bind(1, ByteSpan(record.hashlock))
+      .bind(2, ByteSpan(id))
+      .bind(3, ByteSpan(record.provider.bytes()))
+      .bind(4, ByteSpan(record.consumer.bytes()))
+      .bind(5, std::string_view(record.session_id))
+      .bind(6, ByteSpan(total))
+      .bind(7, record.r.bytes())
+      .bind(8, to_ms(record.created));
+  MYST_TRY(insert.run());
+  MYST_TRY_ASSIGN(Statement trim,
+                  database_.prepare("DELETE FROM invoices WHERE provider = ?1 AND agreement = ?2"
+                                    " AND hashlock NOT IN (SELECT hashlock FROM invoices WHERE"
+                                    " provider = ?1 AND agreement = ?2"
+                                    " ORDER BY created DESC LIMIT ?3)"));
+  trim.bind(1, ByteSpan(record.provider.bytes())).bind(2, ByteSpan(id)).bind(3, kMaxOpenInvoices);
+  MYST_TRY(trim.run());
+  return transaction.commit();
+}
+
+Status MoneyStore::put_accepted(const core::PaymentRecord& record) {
+  MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
+  MYST_TRY(put(Role::Provider, record));
+  MYST_TRY_ASSIGN(Statement settle,
+                  database_.prepare("DELETE FROM invoices WHERE provider = ?1 AND agreement = ?2"));
+  const ByteArray<32> id = record.agreement.to_word();
+  MYST_TRY(settle.bind(1, ByteSpan(record.provider.bytes())).bind(2, ByteSpan(id)).run());
+  return transaction.commit();
+}
+
+Result<std::uint64_t> MoneyStore::open_invoices(const Address& provider, const U256& agreement) {
+  MYST_TRY_ASSIGN(Statement query, database_.prepare("SELECT count(*) FROM invoices"
+                                                     " WHERE provider = ?1 AND agreement = ?2"));
+  const ByteArray<32> id = agreement.to_word();
+  query.bind(1, ByteSpan(provider.bytes())).bind(2, ByteSpan(id));
+  MYST_TRY_ASSIGN(const bool row, query.step());
+  return row ? static_cast<std::uint64_t>(query.integer(0)) : 0;
 }
 
 }  // namespace myst::storage

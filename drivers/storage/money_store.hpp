@@ -9,41 +9,37 @@
 #include "core/base/time.hpp"
 #include "core/base/u256.hpp"
 #include "core/identity/address.hpp"
+#include "core/session/record.hpp"
 #include "drivers/storage/database.hpp"
 
 namespace myst::storage {
 
-// The last payment of one agreement (one session's series of invoices).
-struct AgreementRow {
-  enum class Role : std::uint8_t { Provider = 0, Consumer = 1 };
-  Role role = Role::Provider;
-  U256 agreement;
-  Address provider;
-  Address consumer;
-  std::string session_id;
-  Wei total;      // agreement total of the last payment
-  Bytes promise;  // exchange message as sent or received: the proof
-  Bytes r;        // provider: preimage of its hashlock
-  WallTime updated{};
-};
+enum class Role : std::uint8_t { Provider = 0, Consumer = 1 };
 
 class MoneyStore {
  public:
   explicit MoneyStore(Database& database) : database_(database) {}
 
   // Promised so far on one channel; zero when never.
-  Result<Wei> grand_total(std::int64_t chain, const Address& identity, const Address& hermes);
+  Result<Wei> grand_total(std::uint64_t chain, const Address& identity, const Address& hermes);
   // Consumer: the agreement and the new grand total in one transaction. Rejected: the grand total
   // would shrink, nothing is written.
-  Status put_payment(const AgreementRow& row, std::int64_t chain, const Address& hermes,
+  Status put_payment(const core::PaymentRecord& record, std::uint64_t chain, const Address& hermes,
                      const Wei& grand_total);
-  // Provider: an accepted payment. Rejected: the agreement's total would shrink.
-  Status put_accepted(const AgreementRow& row);
-  Result<std::optional<AgreementRow>> agreement(AgreementRow::Role role, const U256& agreement,
-                                                const Address& provider);
+  // Provider: the secret behind an invoice, before the invoice leaves. At most kMaxOpenInvoices of
+  // an agreement are kept: the oldest go.
+  Status put_invoice(const core::InvoiceRecord& record);
+  // Provider: an accepted payment; the agreement's open invoices are settled by it. Rejected: the
+  // agreement's total would shrink.
+  Status put_accepted(const core::PaymentRecord& record);
+  Result<std::optional<core::PaymentRecord>> payment(Role role, const U256& agreement,
+                                                     const Address& provider);
+  Result<std::uint64_t> open_invoices(const Address& provider, const U256& agreement);
+
+  static constexpr std::int64_t kMaxOpenInvoices = 32;
 
  private:
-  Status put_agreement(const AgreementRow& row);
+  Status put(Role role, const core::PaymentRecord& record);
   Database& database_;
 };
 

@@ -10,7 +10,7 @@ const std::vector<const char*>& migrations() {
       "CREATE TABLE sessions("
       " id TEXT NOT NULL, direction INTEGER NOT NULL, consumer BLOB NOT NULL, provider BLOB NOT "
       "NULL,"
-      " hermes TEXT NOT NULL, service_type TEXT NOT NULL, consumer_country TEXT NOT NULL,"
+      " hermes BLOB NOT NULL, service_type TEXT NOT NULL, consumer_country TEXT NOT NULL,"
       " provider_country TEXT NOT NULL, ip_type TEXT NOT NULL, sent INTEGER NOT NULL,"
       " received INTEGER NOT NULL, tokens BLOB NOT NULL, status INTEGER NOT NULL,"
       " started INTEGER NOT NULL, updated INTEGER NOT NULL,"
@@ -26,6 +26,12 @@ const std::vector<const char*>& migrations() {
       " consumer BLOB NOT NULL, session TEXT NOT NULL, total BLOB NOT NULL, promise BLOB NOT NULL,"
       " r BLOB NOT NULL, updated INTEGER NOT NULL,"
       " PRIMARY KEY(role, agreement, provider)) WITHOUT ROWID;"
+      // The secrets behind invoices that went out and are not paid yet.
+      "CREATE TABLE invoices("
+      " hashlock BLOB NOT NULL PRIMARY KEY, agreement BLOB NOT NULL, provider BLOB NOT NULL,"
+      " consumer BLOB NOT NULL, session TEXT NOT NULL, total BLOB NOT NULL, r BLOB NOT NULL,"
+      " created INTEGER NOT NULL) WITHOUT ROWID;"
+      "CREATE INDEX invoices_agreement ON invoices(provider, agreement);"
       // Connectivity reports of consumers, kept for 30 days.
       "CREATE TABLE connectivity("
       " id INTEGER PRIMARY KEY, peer BLOB NOT NULL, session TEXT NOT NULL, code INTEGER NOT NULL,"

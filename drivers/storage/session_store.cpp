@@ -18,11 +18,11 @@ class Where {
   explicit Where(const SessionFilter& filter) {
     if (filter.started_from) add("started >= ?", to_ms(*filter.started_from));
     if (filter.started_to) add("started <= ?", to_ms(*filter.started_to));
-    if (filter.direction) add("direction = ?", static_cast<std::int64_t>(*filter.direction));
-    if (filter.state) add("status = ?", static_cast<std::int64_t>(*filter.state));
+    if (filter.provided) add("direction = ?", std::int64_t{*filter.provided ? 0 : 1});
+    if (filter.completed) add("status = ?", std::int64_t{*filter.completed ? 1 : 0});
     if (filter.consumer) add("consumer = ?", filter.consumer->bytes());
     if (filter.provider) add("provider = ?", filter.provider->bytes());
-    if (filter.hermes) add("hermes = ?", *filter.hermes);
+    if (filter.hermes) add("hermes = ?", filter.hermes->bytes());
     if (filter.service_type) add("service_type = ?", *filter.service_type);
   }
   const std::string& text() const { return text_; }
@@ -70,13 +70,13 @@ Result<Wei> read_amount(const Statement& row, int column) {
   return Wei::from_bytes(row.blob(column));
 }
 
-Result<SessionRow> read_row(const Statement& row) {
-  SessionRow out;
+Result<core::SessionRecord> read_row(const Statement& row) {
+  core::SessionRecord out;
   out.id = row.text(0);
-  out.direction = row.integer(1) == 0 ? Direction::Provided : Direction::Consumed;
+  out.provided = row.integer(1) == 0;
   MYST_TRY_ASSIGN(out.consumer, Address::from_bytes(row.blob(2)));
   MYST_TRY_ASSIGN(out.provider, Address::from_bytes(row.blob(3)));
-  out.hermes = row.text(4);
+  MYST_TRY_ASSIGN(out.hermes, Address::from_bytes(row.blob(4)));
   out.service_type = row.text(5);
   out.consumer_country = row.text(6);
   out.provider_country = row.text(7);
@@ -84,7 +84,7 @@ Result<SessionRow> read_row(const Statement& row) {
   out.bytes_sent = static_cast<std::uint64_t>(row.integer(9));
   out.bytes_received = static_cast<std::uint64_t>(row.integer(10));
   MYST_TRY_ASSIGN(out.tokens, read_amount(row, 11));
-  out.state = row.integer(12) == 0 ? SessionState::New : SessionState::Completed;
+  out.completed = row.integer(12) != 0;
   out.started = from_ms(row.integer(13));
   out.updated = from_ms(row.integer(14));
   return out;
@@ -115,16 +115,16 @@ constexpr char kSumColumns[] =
 
 }  // namespace
 
-Status SessionStore::put(const SessionRow& row) {
+Status SessionStore::put(const core::SessionRecord& row) {
   MYST_TRY_ASSIGN(Statement insert,
                   database_.prepare("INSERT OR REPLACE INTO sessions VALUES"
                                     "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"));
   const ByteArray<32> tokens = row.tokens.to_word();
   insert.bind(1, std::string_view(row.id))
-      .bind(2, static_cast<std::int64_t>(row.direction))
+      .bind(2, std::int64_t{row.provided ? 0 : 1})
       .bind(3, ByteSpan(row.consumer.bytes()))
       .bind(4, ByteSpan(row.provider.bytes()))
-      .bind(5, std::string_view(row.hermes))
+      .bind(5, ByteSpan(row.hermes.bytes()))
       .bind(6, std::string_view(row.service_type))
       .bind(7, std::string_view(row.consumer_country))
       .bind(8, std::string_view(row.provider_country))
@@ -132,7 +132,7 @@ Status SessionStore::put(const SessionRow& row) {
       .bind(10, static_cast<std::int64_t>(row.bytes_sent))
       .bind(11, static_cast<std::int64_t>(row.bytes_received))
       .bind(12, ByteSpan(tokens))
-      .bind(13, static_cast<std::int64_t>(row.state))
+      .bind(13, std::int64_t{row.completed ? 1 : 0})
       .bind(14, to_ms(row.started))
       .bind(15, to_ms(row.updated));
   return insert.run();
@@ -152,8 +152,8 @@ Result<std::uint64_t> SessionStore::complete_orphans() {
   return orphans;
 }
 
-Result<SessionPage> SessionStore::list(const SessionFilter& filter, std::uint32_t page,
-                                       std::uint32_t page_size) {
+Result<SessionPage> SessionStore::list(const SessionFilter& filter, std::uint32_t limit,
+                                       std::uint64_t offset) {
   const Where where(filter);
   SessionPage out;
   MYST_TRY_ASSIGN(Statement count,
@@ -165,14 +165,12 @@ Result<SessionPage> SessionStore::list(const SessionFilter& filter, std::uint32_
                   database_.prepare(std::string("SELECT ") + kColumns + " FROM sessions" +
                                     where.text() + " ORDER BY started DESC, id LIMIT ? OFFSET ?"));
   const int bound = where.bind(query);
-  const std::uint64_t skip =
-      std::min<std::uint64_t>(std::uint64_t{page == 0 ? 0 : page - 1} * page_size, INT64_MAX);
-  query.bind(bound + 1, static_cast<std::int64_t>(page_size));
-  query.bind(bound + 2, static_cast<std::int64_t>(skip));
+  query.bind(bound + 1, std::int64_t{limit});
+  query.bind(bound + 2, static_cast<std::int64_t>(std::min<std::uint64_t>(offset, INT64_MAX)));
   for (;;) {
     MYST_TRY_ASSIGN(const bool more, query.step());
     if (!more) return out;
-    MYST_TRY_ASSIGN(SessionRow row, read_row(query));
+    MYST_TRY_ASSIGN(core::SessionRecord row, read_row(query));
     out.rows.push_back(std::move(row));
   }
 }
@@ -211,7 +209,7 @@ Result<std::map<std::int64_t, SessionTotals>> SessionStore::totals_by_day(
   }
 }
 
-Status ConnectivityStore::add(const ConnectivityReport& report) {
+Status ConnectivityStore::add(const core::ConnectivityRecord& report) {
   MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
   MYST_TRY_ASSIGN(
       Statement insert,
@@ -232,16 +230,16 @@ Status ConnectivityStore::add(const ConnectivityReport& report) {
   return transaction.commit();
 }
 
-Result<std::vector<ConnectivityReport>> ConnectivityStore::list(std::uint32_t limit) {
+Result<std::vector<core::ConnectivityRecord>> ConnectivityStore::list(std::uint32_t limit) {
   MYST_TRY_ASSIGN(Statement query,
                   database_.prepare("SELECT peer, session, code, message, created FROM connectivity"
                                     " ORDER BY id DESC LIMIT ?1"));
   query.bind(1, static_cast<std::int64_t>(limit));
-  std::vector<ConnectivityReport> out;
+  std::vector<core::ConnectivityRecord> out;
   for (;;) {
     MYST_TRY_ASSIGN(const bool more, query.step());
     if (!more) return out;
-    ConnectivityReport report;
+    core::ConnectivityRecord report;
     MYST_TRY_ASSIGN(report.peer, Address::from_bytes(query.blob(0)));
     report.session_id = query.text(1);
     report.code = static_cast<std::uint32_t>(query.integer(2));

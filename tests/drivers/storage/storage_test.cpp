@@ -8,6 +8,7 @@
 #include "drivers/storage/money_store.hpp"
 #include "drivers/storage/schema.hpp"
 #include "drivers/storage/session_store.hpp"
+#include "drivers/storage/store.hpp"
 
 namespace myst::storage {
 namespace {
@@ -26,10 +27,9 @@ class StorageTest : public ::testing::Test {
 
 WallTime at(std::int64_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
 
-SessionRow session(int n, Direction direction = Direction::Consumed) {
-  SessionRow row;
+core::SessionRecord session(int n) {
+  core::SessionRecord row;
   row.id = "session-" + std::to_string(n);
-  row.direction = direction;
   ByteArray<20> consumer{};
   consumer[0] = static_cast<std::uint8_t>(n % 3);
   row.consumer = Address(consumer);
@@ -39,7 +39,7 @@ SessionRow session(int n, Direction direction = Direction::Consumed) {
   row.tokens = Wei::max().divided_by(1000);
   row.started = at(86400 * n + 100);
   row.updated = at(86400 * n + 160);
-  row.state = SessionState::Completed;
+  row.completed = true;
   return row;
 }
 
@@ -49,7 +49,7 @@ TEST_F(StorageTest, KeepsSessionsAndPagesThroughThemNewestFirst) {
   SessionStore store(*database);
   for (int n = 0; n < 25; ++n) ASSERT_TRUE(store.put(session(n)).ok());
   ASSERT_TRUE(store.put(session(24)).ok());  // the same key again replaces
-  const auto page = store.list({}, 2, 10);
+  const auto page = store.list({}, 10, 10);
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->total, 25u);
   ASSERT_EQ(page->rows.size(), 10u);
@@ -58,19 +58,19 @@ TEST_F(StorageTest, KeepsSessionsAndPagesThroughThemNewestFirst) {
   SessionFilter filter;
   filter.service_type = "noop";
   filter.started_from = at(86400 * 20);
-  EXPECT_EQ(store.list(filter, 1, 50)->total, 2u);
+  EXPECT_EQ(store.list(filter, 50, 0)->total, 2u);
   filter.service_type = "noop' OR '1'='1";
-  EXPECT_EQ(store.list(filter, 1, 50)->total, 0u);
-  EXPECT_TRUE(store.list({}, 4000000000u, 4000000000u)->rows.empty());
+  EXPECT_EQ(store.list(filter, 50, 0)->total, 0u);
+  EXPECT_TRUE(store.list({}, 4000000000u, UINT64_MAX)->rows.empty());
 }
 
 TEST_F(StorageTest, SumsWiderThanSqlIntegersAndCountsOpenSessionsUpToNow) {
   auto database = Database::open(path_);
   SessionStore store(*database);
   for (int n = 0; n < 4; ++n) ASSERT_TRUE(store.put(session(n)).ok());
-  SessionRow open = session(4);
+  core::SessionRecord open = session(4);
   open.updated = {};
-  open.state = SessionState::New;
+  open.completed = false;
   ASSERT_TRUE(store.put(open).ok());
   const auto totals = store.totals({}, at(86400 * 4 + 200));
   ASSERT_TRUE(totals.ok());
@@ -99,7 +99,7 @@ TEST_F(StorageTest, MovesACorruptFileAsideAndBeginsANewOne) {
   ASSERT_TRUE(database.ok());
   EXPECT_EQ(opened.moved_aside, path_ + ".corrupt.1");
   EXPECT_EQ(access(opened.moved_aside.c_str(), R_OK), 0);
-  EXPECT_EQ(SessionStore(*database).list({}, 1, 10)->total, 0u);
+  EXPECT_EQ(SessionStore(*database).list({}, 10, 0)->total, 0u);
 }
 
 TEST_F(StorageTest, RefusesADatabaseOfANewerProgram) {
@@ -142,25 +142,62 @@ TEST_F(StorageTest, AGrandTotalNeverShrinksAndNothingOfARefusedPaymentStays) {
   auto database = Database::open(path_);
   MoneyStore money(*database);
   const Address hermes(ByteArray<20>{1}), consumer(ByteArray<20>{2});
-  AgreementRow row;
-  row.role = AgreementRow::Role::Consumer;
-  row.agreement = U256::max();
-  row.consumer = consumer;
-  row.total = 5;
-  row.promise = {1, 2, 3};
-  ASSERT_TRUE(money.put_payment(row, 137, hermes, 100).ok());
-  row.total = 6;
-  const Status refused = money.put_payment(row, 137, hermes, 99);
+  core::PaymentRecord record;
+  record.agreement = U256::max();
+  record.consumer = consumer;
+  record.total = 5;
+  record.message = {1, 2, 3};
+  ASSERT_TRUE(money.put_payment(record, 137, hermes, 100).ok());
+  record.total = 6;
+  const Status refused = money.put_payment(record, 137, hermes, 99);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Errc::Rejected);
   EXPECT_EQ(*money.grand_total(137, consumer, hermes), Wei(100));
-  const auto stored = money.agreement(AgreementRow::Role::Consumer, U256::max(), row.provider);
+  const auto stored = money.payment(Role::Consumer, U256::max(), record.provider);
   ASSERT_TRUE(stored.ok() && stored->has_value());
   EXPECT_EQ((*stored)->total, Wei(5));
-  EXPECT_EQ((*stored)->promise, (Bytes{1, 2, 3}));
-  row.total = 4;
-  EXPECT_FALSE(money.put_payment(row, 137, hermes, 101).ok());
+  EXPECT_EQ((*stored)->message, (Bytes{1, 2, 3}));
+  record.total = 4;
+  EXPECT_FALSE(money.put_payment(record, 137, hermes, 101).ok());
   EXPECT_EQ(*money.grand_total(1, consumer, hermes), Wei());
+}
+
+TEST_F(StorageTest, KeepsTheSecretsOfOpenInvoicesUntilOneIsPaid) {
+  auto database = Database::open(path_);
+  MoneyStore money(*database);
+  core::InvoiceRecord invoice;
+  invoice.agreement = 9;
+  for (int n = 0; n < 40; ++n) {
+    invoice.hashlock[0] = static_cast<std::uint8_t>(n);
+    invoice.created = at(n);
+    ASSERT_TRUE(money.put_invoice(invoice).ok());
+  }
+  EXPECT_EQ(*money.open_invoices(invoice.provider, 9), 32u);
+  core::PaymentRecord paid;
+  paid.agreement = 9;
+  paid.r.mutable_bytes()[0] = 7;
+  ASSERT_TRUE(money.put_accepted(paid).ok());
+  EXPECT_EQ(*money.open_invoices(invoice.provider, 9), 0u);
+  EXPECT_EQ((*money.payment(Role::Provider, 9, paid.provider))->r.bytes()[0], 7);
+}
+
+TEST_F(StorageTest, RunsWritesInOrderAndFinishesThemAtTheEnd) {
+  platform::Loop loop;
+  std::vector<int> order;
+  {
+    auto store = Store::open(loop, path_);
+    ASSERT_TRUE(store.ok());
+    for (int n = 0; n < 3; ++n) {
+      (*store)->run<Status>([n](Tables& tables) { return tables.sessions.put(session(n)); },
+                            [n, &order](const Status& status) {
+                              EXPECT_TRUE(status.ok());
+                              order.push_back(n);
+                            });
+    }
+  }
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2}));
+  auto database = Database::open(path_);
+  EXPECT_EQ(SessionStore(*database).list({}, 10, 0)->total, 3u);
 }
 
 TEST_F(StorageTest, ReportsAReadOnlyDisk) {
@@ -172,7 +209,7 @@ TEST_F(StorageTest, ReportsAReadOnlyDisk) {
 TEST_F(StorageTest, KeepsConnectivityReportsForThirtyDays) {
   auto database = Database::open(path_);
   ConnectivityStore store(*database);
-  ConnectivityReport report;
+  core::ConnectivityRecord report;
   report.message = std::string(5000, 'm');
   report.created = at(1000);
   ASSERT_TRUE(store.add(report).ok());
