@@ -57,7 +57,7 @@ class HttpClient {
   struct State;
 
  private:
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace myst::platform
