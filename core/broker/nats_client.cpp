@@ -135,7 +135,7 @@ Status NatsClient::handle_line(Now now, const NatsLine& line) {
       return {};
     case NatsVerb::Msg:
     case NatsVerb::HMsg: {
-      message_.emplace();
+      message_ = Message{};  // clang 14 finds no emplace() for a nested aggregate
       const auto sid = parse_decimal(line.sid);
       skip_message_ = line.size > config_.max_message_bytes || !sid || !connected();
       if (skip_message_) {
