@@ -28,7 +28,7 @@ function(myst_layers)
   # Each driver folder: a library myst_driver_<name>; what it links beyond platform stands here.
   set(driver_deps_storage dep_sqlite3)
   set(driver_deps_discovery dep_cjson dep_sqlite3)
-  set(driver_deps_rest dep_cjson)
+  set(driver_deps_rest dep_cjson dep_crypt)
   set(driver_deps_nats dep_cjson)
   set(driver_deps_wireguard dep_cjson dep_nl_genl)
   file(GLOB drivers RELATIVE ${PROJECT_SOURCE_DIR}/drivers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/drivers/*)

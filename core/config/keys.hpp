@@ -44,6 +44,9 @@ struct ConfigKey {
   std::string_view default_text(NetworkKind kind) const;
 };
 
+// The terms a user agrees with; agreement counts only while the stored version is equal as text.
+constexpr std::string_view kTermsVersion = "0.0.53";
+
 Span<const ConfigKey> config_keys();
 // Ignores case; nullptr: not a key of the table.
 const ConfigKey* find_config_key(std::string_view name);
