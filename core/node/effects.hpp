@@ -58,13 +58,14 @@ struct BrokerOpen {
 struct BrokerClose {  // its requests are answered with Cancelled or not at all
   BrokerId broker;
 };
-// Messages -> Node::handle_broker_message(now, broker, tag, reply subject, payload). The subject is
-// complete, signed by the node where it has to be. On kOwnBroker every subscription ends when the
-// connection is lost: the node subscribes again, freshly signed, after handle_broker_connected.
+// Messages -> Node::handle_broker_message(now, broker, tag, reply subject, payload). With a signer the
+// subject goes out in its signed form (core/identity/signed_subject.hpp), signed at the moment it is
+// sent. A subscription outlives a lost connection: the executor repeats it, signed afresh.
 struct BrokerSubscribe {
   BrokerId broker;
-  std::uint32_t tag;  // unique within the broker
+  std::uint32_t tag;  // unique in the node
   std::string subject;
+  std::shared_ptr<const Signer> signer;
 };
 struct BrokerUnsubscribe {
   BrokerId broker;
@@ -74,6 +75,7 @@ struct BrokerPublish {
   BrokerId broker;
   std::string subject;
   Bytes payload;
+  std::shared_ptr<const Signer> signer;
 };
 // Publish with a fresh reply subject. Answer: Bytes, the first message to that subject.
 struct BrokerRequest {
@@ -179,7 +181,10 @@ struct ServiceTunnelOpen {
   std::uint16_t listen_port = 0;
   bool dns_policy = false;  // only destinations that the DNS policy opened
 };
+// Answer: Done when everything of it is gone; its names and addresses are used again only then. May
+// come before the answer to the opening, which then has to be finished or given up first.
 struct ServiceTunnelClose {
+  ActionId id;
   TunnelId tunnel;
 };
 
@@ -201,7 +206,8 @@ struct ConsumerTunnelOpen {
   std::vector<IpAddress> dns;  // empty: the host's resolvers stay
   bool keep_routes = false;    // replaces the tunnel of this link without a moment without routes
 };
-struct ConsumerTunnelClose {  // DNS first, then the device
+struct ConsumerTunnelClose {  // DNS first, then the device; answer as above
+  ActionId id;
   TunnelId tunnel;
 };
 // -> Node::handle_tunnel_counters(now, tunnel, counters); nothing when it cannot be read.

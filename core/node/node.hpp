@@ -84,7 +84,7 @@ class Node {
 
   void handle_action_done(Now now, node::ActionId id, Result<node::Outcome> result);
   void handle_datagram(Now now, node::SocketId socket, const Endpoint& from, ByteSpan bytes);
-  void handle_broker_connected(Now now);  // the own one
+  void handle_broker_connected(Now now);  // the own one, each time
   void handle_broker_lost(Now now);
   void handle_broker_message(Now now, node::BrokerId broker, std::uint32_t tag,
                              std::string_view reply_subject, ByteSpan payload);
