@@ -80,17 +80,18 @@ bool ProposalIndex::remove(std::string_view provider_id, std::string_view servic
   return true;
 }
 
-std::size_t ProposalIndex::expire(Instant now) {
-  std::size_t gone = 0;
+std::vector<ProposalIndex::Key> ProposalIndex::expire(Instant now) {
+  std::vector<Key> gone;
   for (std::size_t at = 0; at < entries_.size();) {
     if (entries_[at].expires_at > now) {
       ++at;
       continue;
     }
+    const Proposal& proposal = entries_[at].indexed.proposal;
+    gone.emplace_back(proposal.provider_id, proposal.service_type);
     erase(at);
-    ++gone;
   }
-  counters_.expired += gone;
+  counters_.expired += gone.size();
   return gone;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.hpp"
@@ -48,7 +49,8 @@ class ProposalIndex {
   bool remove(std::string_view provider_id, std::string_view service_type);  // false: unknown
   // Restores an entry of an earlier run; `age` since its last ping.
   Status restore(Now now, IndexedProposal proposal, Duration age);
-  std::size_t expire(Instant now);  // how many were forgotten
+  using Key = std::pair<std::string, std::string>;  // provider, service
+  std::vector<Key> expire(Instant now);             // those that were forgotten
   std::optional<Instant> next_timeout() const;
 
   // Empty: no oracle, and nothing is filtered by quality, NAT, monitoring or preset. Otherwise a

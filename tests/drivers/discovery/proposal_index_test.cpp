@@ -116,12 +116,12 @@ TEST_F(ProposalIndexTest, LivesFor190SecondsAfterTheLastPing) {
   ASSERT_TRUE(index_.put(now_, make("0x1", "wireguard")).ok());
   EXPECT_EQ(*index_.next_timeout(), now_.instant + seconds{10});
   pass(seconds{10});
-  EXPECT_EQ(index_.expire(now_.instant), 1u);
+  EXPECT_EQ(index_.expire(now_.instant).size(), 1u);
   EXPECT_EQ(count("provider_id=0x1"), 1u);
   EXPECT_EQ(count("provider_id=0x2"), 0u);
   EXPECT_EQ(index_.counters().refreshed, 1u);
   pass(seconds{180});
-  EXPECT_EQ(index_.expire(now_.instant), 1u);
+  EXPECT_EQ(index_.expire(now_.instant).size(), 1u);
   EXPECT_EQ(index_.size(), 0u);
   EXPECT_FALSE(index_.next_timeout());
 }
