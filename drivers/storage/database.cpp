@@ -141,6 +141,7 @@ Result<bool> Statement::step() {
 Status Statement::run() {
   MYST_TRY_ASSIGN(const bool row, step());
   (void)row;
+  (void)sqlite3_reset(statement_);  // so that it can be bound and run again
   return {};
 }
 

@@ -37,7 +37,7 @@ class Statement {
   // true: a row is there; false: done. Errors: Full (disk full), Io (read-only, I/O error),
   // Malformed (corrupt file), Internal.
   Result<bool> step();
-  Status run();  // step() of a statement that gives no row
+  Status run();  // step() of a statement that gives no row; it can then be bound and run again
 
   std::int64_t integer(int column) const;
   std::string text(int column) const;
