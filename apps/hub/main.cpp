@@ -1,1 +1,49 @@
-int main() { return 0; }
+// myst-hub: the services a network needs besides its nodes.
+#include <signal.h>
+
+#include <cstdio>
+
+#include "apps/hub/hub.hpp"
+#include "platform/loop/signal_watcher.hpp"
+#include "platform/system/random.hpp"
+
+int main(int argc, char** argv) {
+  using namespace myst;
+  const auto parsed = hub::parse_options({argv + 1, argv + argc});
+  if (std::holds_alternative<hub::HelpWanted>(parsed)) {
+    std::fputs(hub::help_text().c_str(), stdout);
+    return 0;
+  }
+  if (std::holds_alternative<hub::VersionWanted>(parsed)) {
+    std::puts("myst-hub 0.1.0");
+    return 0;
+  }
+  if (const auto* error = std::get_if<hub::UsageError>(&parsed)) {
+    std::fprintf(stderr, "myst-hub: %s\n", error->line.c_str());
+    return 1;
+  }
+  const auto& options = std::get<hub::Options>(parsed);
+  (void)::signal(SIGPIPE, SIG_IGN);
+  const hub::Log log = [](hub::Level level, const std::string& text) {
+    std::fprintf(stderr, "%s%s\n", level == hub::Level::Warning ? "warning: " : "", text.c_str());
+  };
+  platform::Loop loop;
+  platform::SystemRng rng;
+  auto started = hub::Hub::start(loop, rng, options, log);
+  if (const auto* error = std::get_if<hub::Hub::StartError>(&started)) {
+    std::fprintf(stderr, "myst-hub: %s\n", error->line.c_str());
+    return 1;
+  }
+  auto& running = std::get<std::unique_ptr<hub::Hub>>(started);
+  log(hub::Level::Info, "network \"" + options.name + "\": http on " + running->http().to_string() +
+                            (running->broker() ? ", broker on " + running->broker()->to_string() : "") +
+                            (running->stun() ? ", STUN on " + running->stun()->to_string() : "") +
+                            (running->port_check() ? ", port check on " + running->port_check()->to_string() : ""));
+  platform::SignalWatcher on_term(loop, SIGTERM, [&] { loop.stop(); });
+  platform::SignalWatcher on_int(loop, SIGINT, [&] { loop.stop(); });
+  platform::SignalWatcher on_hup(loop, SIGHUP, [&] { running->reload(); });
+  loop.run();
+  running->shutdown();
+  running.reset();
+  return 0;
+}

@@ -1,0 +1,290 @@
+#include "apps/hub/http_api.hpp"
+
+#include "core/base/text.hpp"
+#include "core/base/time_text.hpp"
+#include "core/market/filter.hpp"
+#include "core/market/price.hpp"
+#include "drivers/discovery/location_codec.hpp"
+#include "drivers/discovery/network_codec.hpp"
+#include "drivers/discovery/price_codec.hpp"
+#include "platform/json/writer.hpp"
+
+namespace myst::hub {
+namespace {
+
+using platform::HttpRequest;
+using platform::HttpResponse;
+
+constexpr Duration kPriceLifetime = std::chrono::minutes{5};
+
+HttpResponse json_answer(std::string body, int status = 200) {
+  HttpResponse out;
+  out.status = status;
+  out.headers.add("Content-Type", "application/json; charset=utf-8");
+  out.body = std::move(body);
+  return out;
+}
+
+HttpResponse text_answer(int status, std::string body) {
+  HttpResponse out;
+  out.status = status;
+  out.headers.add("Content-Type", "text/plain; charset=utf-8");
+  out.body = std::move(body);
+  return out;
+}
+
+HttpResponse not_found() { return text_answer(404, "404 page not found"); }
+
+bool starts_with(std::string_view text, std::string_view beginning) {
+  return text.substr(0, beginning.size()) == beginning;
+}
+
+// The host of a Host header or URL authority, without port; empty: not one we would repeat.
+std::string host_of(std::string_view authority) {
+  const auto address = core::BrokerAddress::parse(authority);
+  return address.ok() && address->user.empty() && !address->tls ? address->host : "";
+}
+
+std::string with_port(const std::string& host, unsigned port) {
+  const bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+HttpApi::HttpApi(const Options& options, const core::ProposalIndex& index,
+                 const core::LocationTable& locations, const Policies& policies, Rng& rng,
+                 std::function<HubStatus()> status)
+    : options_(options),
+      index_(index),
+      locations_(locations),
+      policies_(policies),
+      rng_(rng),
+      status_(std::move(status)) {}
+
+HttpResponse HttpApi::answer(Now now, const HttpRequest& request) const {
+  std::string_view path = request.path;
+  if (starts_with(path, "/quality/api/v3/")) return quality(path.substr(16), request);
+  if (request.method != "GET" && request.method != "HEAD") return not_found();
+  if (starts_with(path, "/access-policies")) {
+    path.remove_prefix(16);
+    if (!path.empty() && path.front() != '/') return not_found();
+    return policies(path.empty() ? path : path.substr(1), request);
+  }
+  if (path.size() > 1 && path.back() == '/') {
+    path.remove_suffix(1);
+    HttpResponse moved = text_answer(301, "");
+    moved.headers.add("Location", std::string(path) + (request.query.empty() ? "" : "?" + request.query));
+    return moved;
+  }
+  for (const std::string_view group : {"/api/v4/", "/api/v3/"}) {
+    if (!starts_with(path, group)) continue;
+    const std::string_view call = path.substr(group.size());
+    if (call == "prices" && group == "/api/v3/") return not_found();
+    return discovery(now, call, request.query);
+  }
+  if (path == "/location") {
+    discovery::LocationAnswer answer;
+    answer.ip = caller(request);
+    const core::Place place = locations_.find(answer.ip);
+    answer.location.country = place.country;
+    answer.location.ip_type = place.ip_type;
+    return json_answer(discovery::write_location(answer));
+  }
+  if (path == "/ip") {
+    std::string body;
+    json::Writer(body).begin_object().member("ip", caller(request).to_string()).end_object();
+    return json_answer(body);
+  }
+  if (path == "/network") return network(request);
+  if (path == "/status") return status(now);
+  if (path == "/") {
+    return text_answer(200, "myst-hub of the network \"" + options_.name +
+                                "\". Nodes join with: myst --network <this URL>. See /network and /status.\n");
+  }
+  return not_found();
+}
+
+HttpResponse HttpApi::discovery(Now now, std::string_view call, const std::string& query) const {
+  if (call == "proposals") {
+    return json_answer(index_.list(core::parse_proposal_query(query), true, rng_));
+  }
+  if (call == "prices") {
+    return json_answer(discovery::write_prices(core::free_prices(now.wall, kPriceLifetime)));
+  }
+  if (call == "ping") return json_answer(R"({"message":"pong"})");
+  if (call == "status") return json_answer(R"({"cache_ok":true})");
+  std::string body;
+  json::Writer writer(body);
+  if (call == "countries") {
+    writer.begin_object();
+    for (const auto& [country, count] : index_.countries(core::parse_proposal_query(query))) {
+      writer.member(country, count);
+    }
+    writer.end_object();
+    return json_answer(std::move(body));
+  }
+  if (call != "proposals-metadata") return not_found();
+  const auto all = index_.metadata();
+  if (all.empty()) return json_answer("null");
+  writer.begin_array();
+  for (const auto& item : all) {
+    const core::Proposal& proposal = *item.proposal;
+    writer.begin_object()
+        .member("provider_id", proposal.provider_id)
+        .member("service_type", proposal.service_type);
+    for (const auto& [name, text] : {std::pair("country", &proposal.location.country),
+                                     std::pair("isp", &proposal.location.isp),
+                                     std::pair("ip_type", &proposal.location.ip_type)}) {
+      if (!text->empty()) writer.member(name, *text);
+    }
+    for (const auto& policy : proposal.policies()) {
+      if (policy.id != "mysterium") continue;
+      writer.member("whitelist", true);
+      break;
+    }
+    if (item.monitoring_failed) writer.member("monitoring_failed", true);
+    writer.member("updated_at", to_rfc3339(item.updated_at)).end_object();
+  }
+  writer.end_array();
+  return json_answer(std::move(body));
+}
+
+HttpResponse HttpApi::policies(std::string_view id, const HttpRequest& request) const {
+  const Policies::Served* served = id.empty() ? &policies_.all() : policies_.find(id);
+  if (id.empty()) {
+    for (const std::string_view pair : split(request.query, '&')) {
+      if (!starts_with(pair, "identity-value=")) continue;
+      const std::string identity = core::form_decode(pair.substr(15));
+      return policies_.allows(identity) ? json_answer("{}") : json_answer("{}", 404);
+    }
+  }
+  if (served == nullptr) return json_answer(R"({"message":"no such access policy"})", 404);
+  if (request.headers.get("If-None-Match") == served->etag) {
+    HttpResponse same;
+    same.status = 304;
+    same.headers.add("ETag", served->etag);
+    return same;
+  }
+  HttpResponse out = json_answer(served->json);
+  out.headers.add("ETag", served->etag);
+  return out;
+}
+
+// Nobody measures quality here. These answers are what a node reads as "nothing known".
+HttpResponse HttpApi::quality(std::string_view call, const HttpRequest& request) const {
+  if (request.method == "POST") {
+    if (call == "batch" || call == "providers/monitoring-status") return json_answer("{}");
+    return not_found();
+  }
+  if (request.method != "GET" && request.method != "HEAD") return not_found();
+  struct Answer {
+    std::string_view call, body;
+  };
+  constexpr Answer kAnswers[] = {
+      {"providers/quality", "[]"},
+      {"providers/sessions", R"({"connects":[]})"},
+      {"provider/statuses", "{}"},
+      {"provider/sessions", "[]"},
+      {"provider/transferred-data", R"({"transferred_data_bytes":0})"},
+      {"provider/sessions-count", R"({"count":0})"},
+      {"provider/consumers-count", R"({"count":0})"},
+      {"provider/series-earnings", R"({"data":[]})"},
+      {"provider/series-sessions", R"({"data":[]})"},
+      {"provider/series-data", R"({"data":[]})"},
+      {"provider/service-earnings",
+       R"({"public":"0","data_transfer":"0","scraping":"0","dvpn":"0","monitoring":"0",)"
+       R"("total_public":"0","total_data_transfer":"0","total_scraping":"0","total_dvpn":"0",)"
+       R"("total_monitoring":"0","total":"0"})"},
+      {"provider/activity-stats", R"({"online_percent":0,"active_percent":0})"},
+      {"provider/quality", R"({"quality":0})"},
+  };
+  for (const Answer& answer : kAnswers) {
+    if (answer.call == call) return json_answer(std::string(answer.body));
+  }
+  return not_found();
+}
+
+HttpResponse HttpApi::network(const HttpRequest& request) const {
+  std::string base = options_.public_url;
+  if (base.empty()) {
+    // The name the caller knows us by is a name other nodes of his network can use too. The port
+    // may have been mapped on the way, so it is taken as it was asked for.
+    const std::string_view authority = request.headers.get("Host");
+    const std::string host = host_of(authority);
+    if (host.empty()) {
+      return json_answer(R"({"message":"the request has no usable Host header; start myst-hub with --public-url"})", 400);
+    }
+    base = "http://" + std::string(authority);
+  }
+  std::string host = options_.public_address;
+  if (host.empty()) {
+    std::string_view authority = std::string_view(base).substr(base.find("://") + 3);
+    host = host_of(authority.substr(0, authority.find('/')));
+  }
+  core::NetworkDocument document;
+  document.name = options_.name;
+  const unsigned broker_port =
+      options_.broker_listen.port != 0 ? options_.broker_listen.port : options_.upstream_port;
+  document.brokers = {"nats://" + with_port(host, broker_port)};
+  document.discovery = base + "/api/v4";
+  document.location = base + "/location";
+  document.ip_detector = base + "/location";
+  if (options_.stun_port != 0) document.stun_servers = {with_port(host, options_.stun_port)};
+  if (options_.port_check_port != 0) {
+    document.port_check_servers = {with_port(host, options_.port_check_port)};
+  }
+  document.access_policies = base + "/access-policies/";
+  document.quality = base + "/quality/api/v3";
+  return json_answer(discovery::write_network_document(document));
+}
+
+HttpResponse HttpApi::status(Now now) const {
+  const HubStatus status = status_();
+  const auto& proposals = index_.counters();
+  std::string body;
+  json::Writer writer(body);
+  writer.begin_object()
+      .member("network", options_.name)
+      .member("time", to_rfc3339(now.wall))
+      .member("uptime_seconds", status.uptime_seconds);
+  writer.key("broker").begin_object().member("connected", status.broker_connected);
+  if (!status.broker_problem.empty()) writer.member("problem", status.broker_problem);
+  writer.member("clients", status.broker_clients)
+      .member("turned_away", status.broker_turned_away)
+      .member("published", status.gate.published)
+      .member("subscribed", status.gate.subscribed)
+      .member("signatures_verified", status.gate.verified)
+      .member("refused_unsigned", status.gate.refused_unsigned)
+      .member("refused_forged", status.gate.refused_forged)
+      .member("refused_stale", status.gate.refused_stale)
+      .member("refused_malformed", status.gate.refused_malformed)
+      .end_object();
+  writer.key("proposals")
+      .begin_object()
+      .member("live", index_.size())
+      .member("providers", index_.providers())
+      .member("added", proposals.added)
+      .member("refreshed", proposals.refreshed)
+      .member("removed", proposals.removed)
+      .member("expired", proposals.expired)
+      .member("refused", proposals.refused + status.proposals_refused)
+      .end_object();
+  writer.member("access_policies", policies_.size());
+  if (!status.data_problem.empty()) writer.member("data_problem", status.data_problem);
+  writer.end_object();
+  return json_answer(std::move(body));
+}
+
+IpAddress HttpApi::caller(const HttpRequest& request) const {
+  const IpAddress peer = request.peer.ip;
+  if (options_.trusted_proxy.empty() || peer.to_string() != options_.trusted_proxy) return peer;
+  // The last entry is the one the proxy itself wrote.
+  const std::string_view forwarded = request.headers.get("X-Forwarded-For");
+  const std::size_t comma = forwarded.rfind(',');
+  const auto ip = IpAddress::parse(
+      trim(comma == std::string_view::npos ? forwarded : forwarded.substr(comma + 1)));
+  return ip.ok() ? *ip : peer;
+}
+
+}  // namespace myst::hub

@@ -1,0 +1,58 @@
+// What the hub answers over HTTP, as a function of request and state: discovery API, location,
+// access policies, empty but valid quality answers, the network document, its own status.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "apps/hub/options.hpp"
+#include "apps/hub/policies.hpp"
+#include "core/base/rng.hpp"
+#include "core/base/time.hpp"
+#include "core/broker/address.hpp"
+#include "core/hub/gate.hpp"
+#include "core/hub/location_table.hpp"
+#include "core/hub/proposal_index.hpp"
+#include "platform/http/message.hpp"
+
+namespace myst::hub {
+
+// What GET /status says besides the index.
+struct HubStatus {
+  bool broker_connected = false;  // to nats-server, as a reader of proposals
+  std::string broker_problem;     // why not; empty when connected
+  std::size_t broker_clients = 0;
+  std::uint64_t broker_turned_away = 0;
+  core::GateCounters gate;
+  std::uint64_t proposals_refused = 0;  // messages that were no acceptable proposal
+  std::int64_t uptime_seconds = 0;
+  std::string data_problem;  // the data folder cannot be written
+};
+
+class HttpApi {
+ public:
+  HttpApi(const Options& options, const core::ProposalIndex& index,
+          const core::LocationTable& locations, const Policies& policies, Rng& rng,
+          std::function<HubStatus()> status);
+
+  platform::HttpResponse answer(Now now, const platform::HttpRequest& request) const;
+
+ private:
+  platform::HttpResponse discovery(Now now, std::string_view call, const std::string& query) const;
+  platform::HttpResponse policies(std::string_view id, const platform::HttpRequest& request) const;
+  platform::HttpResponse quality(std::string_view call, const platform::HttpRequest& request) const;
+  platform::HttpResponse network(const platform::HttpRequest& request) const;
+  platform::HttpResponse status(Now now) const;
+  IpAddress caller(const platform::HttpRequest& request) const;
+
+  const Options& options_;
+  const core::ProposalIndex& index_;
+  const core::LocationTable& locations_;
+  const Policies& policies_;
+  Rng& rng_;
+  std::function<HubStatus()> status_;
+};
+
+}  // namespace myst::hub

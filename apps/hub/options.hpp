@@ -1,0 +1,51 @@
+// The command line of myst-hub.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/base/net.hpp"
+#include "core/base/time.hpp"
+#include "core/hub/location_table.hpp"
+
+namespace myst::hub {
+
+struct Options {
+  std::string name = "myst";
+  IpAddress listen;  // of HTTP, STUN and port check; 0.0.0.0
+  std::uint16_t http_port = 8080;
+  Endpoint broker_listen{IpAddress(), 4222};  // port 0: no gate
+  bool broker_listen_given = false;           // else it listens where --listen says
+  std::string upstream_host = "127.0.0.1";
+  std::uint16_t upstream_port = 4223;
+  std::uint16_t stun_port = 3478;        // 0: none
+  std::uint16_t port_check_port = 4589;  // 0: none
+  std::string data_dir;                  // empty: nothing survives a restart
+  core::Place place{"", "residential"};  // of callers nobody knows
+  std::string geo_csv;
+  std::vector<std::pair<IpPrefix, core::Place>> places;
+  std::string policies_dir;     // empty: every identity is allowed
+  std::string public_url;       // empty: the host the caller asked for
+  std::string public_address;   // of broker, STUN, port check; empty: the host of the URL
+  std::string trusted_proxy;    // whose X-Forwarded-For is believed
+  Duration broker_skew = std::chrono::seconds{300};
+  std::size_t max_broker_clients = 20000;
+  std::size_t max_broker_clients_per_address = 256;
+  bool accept_unnamed_proposals = false;
+  int compatibility_min = 0;
+};
+
+struct HelpWanted {};
+struct VersionWanted {};
+struct UsageError {
+  std::string line;  // one sentence, names the flag
+};
+using ParsedOptions = std::variant<Options, HelpWanted, VersionWanted, UsageError>;
+
+ParsedOptions parse_options(const std::vector<std::string>& words);
+std::string help_text();
+
+}  // namespace myst::hub
