@@ -151,6 +151,12 @@ struct ExcludeAddress {
 struct ReleaseAddress {
   IpAddress ip;
 };
+// While on, what this host has to reach to find another provider (discovery, location, brokers) stays
+// outside the tunnel of that slot, which is dead.
+struct BypassBackends {
+  int slot;
+  bool on;
+};
 // Nothing leaves this host but through the tunnel of this connection and to `allowed`. Stays on when
 // the tunnel is closed. Answer: Done.
 struct KillSwitchOn {
@@ -204,7 +210,9 @@ struct ConsumerTunnelOpen {
   std::uint16_t listen_port = 0;
   Duration keepalive = std::chrono::seconds{18};
   std::vector<IpAddress> dns;  // empty: the host's resolvers stay
-  bool keep_routes = false;    // replaces the tunnel of this link without a moment without routes
+  // Takes over the tunnel that has this link now, without a moment without routes: that one's id is
+  // gone when this is answered with Done, and is still the valid one after an error.
+  bool keep_routes = false;
 };
 struct ConsumerTunnelClose {  // DNS first, then the device; answer as above
   ActionId id;
@@ -290,7 +298,7 @@ using Action =
     std::variant<UdpSend, UdpOpen, UdpClose, BrokerPublish, BrokerRequest, BrokerOpen, BrokerClose,
                  BrokerSubscribe, BrokerUnsubscribe, PublishProposal, MapPorts, UnmapPorts,
                  FindNetworkFacts, FindPublicIp, FindLocation, ExcludeAddress, ReleaseAddress,
-                 KillSwitchOn, KillSwitchOff, ServiceTunnelOpen, ServiceTunnelClose,
+                 BypassBackends, KillSwitchOn, KillSwitchOff, ServiceTunnelOpen, ServiceTunnelClose,
                  ConsumerTunnelOpen, ConsumerTunnelClose, ReadTunnel, FindProposals, CheckAccess,
                  CheckRegistration, CheckBalance, CheckHermes, RequestPromise, StorePayment,
                  StoreInvoice, StoreAccepted, LoadGrandTotal, StoreSession, StoreConnectivity>;

@@ -34,6 +34,12 @@ void PeerLink::forget(EffectQueue::Owner owner) {
   }
 }
 
+std::size_t PeerLink::waiting() const {
+  std::size_t count = 0;
+  for (const auto& entry : waiting_) count += entry.second.answered != nullptr;
+  return count;
+}
+
 void PeerLink::reply(Now now, std::uint64_t id, const Reply& reply) {
   if (!open_) return;
   // Full or unknown: the peer runs into its time limit, as it does when a datagram is lost.
@@ -67,8 +73,9 @@ void PeerLink::drain(Now now) {
       auto event = channel_->poll_event();
       if (!event) break;
       if (auto* incoming = std::get_if<Channel::Incoming>(&*event)) {
-        if (handler_) {
-          handler_(now, *incoming);
+        // A copy: the handler may be replaced while it runs.
+        if (const Handler handler = handler_) {
+          handler(now, *incoming);
         } else {
           reply(now, incoming->id, Reply::no_handler());
         }
@@ -80,7 +87,7 @@ void PeerLink::drain(Now now) {
         if (answered) answered(now, answer->result, answer->text);
       } else if (!lost_told_) {
         lost_told_ = true;
-        if (lost_) lost_(now);
+        if (const Lost lost = lost_) lost(now);
       }
     }
     ByteArray<Channel::kMaxDatagram> buffer;

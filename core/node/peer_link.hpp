@@ -52,6 +52,7 @@ class PeerLink final : public SocketUser {
 
   void close();  // the socket too
   bool open() const { return open_; }
+  std::size_t waiting() const;  // requests of ours that somebody still wants the answer of
   const Endpoint& peer() const { return path_.peer(); }
 
  private:

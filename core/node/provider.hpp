@@ -34,7 +34,6 @@ class Provider final : public Service::Host, public ProviderChannel::Host {
   bool idle() const { return services_.empty() && channels_.empty() && sessions_.empty(); }
 
   void handle_broker_connected(Now now);
-  void handle_broker_lost(Now now);
   void handle_registered(Now now, const Address& identity);
   void handle_timeout(Now now);
   std::optional<Instant> next_timeout() const;
