@@ -120,7 +120,7 @@ std::vector<Bytes> FecReceiver::input(Instant now, std::uint32_t seqid, bool par
     kept_bytes_ -= kept_.front().content.size();
     kept_.erase(kept_.begin());
   }
-  const std::uint32_t group = seqid / kFecGroup;
+  const auto group = static_cast<std::uint32_t>(seqid / kFecGroup);
   // The shard's place in its group says what it must be; anything else is another rhythm than
   // 10/3, which there is nothing to rebuild from.
   if ((seqid % kFecGroup >= kFecData) != parity || content.size() > kMaxBytes) return {};

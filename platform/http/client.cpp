@@ -115,15 +115,15 @@ struct HttpClient::State::Exchange {
 
   void connect() {
     reused = false;
-    DialOptions options;
-    options.host = url.host;
-    options.tls = url.scheme == "https";
-    options.port = url.port_or(options.tls ? 443 : 80);
-    options.trust = state.options.trust;
-    options.bind = bind();
-    options.mark = state.options.mark;
-    options.timeout = std::max(deadline.deadline().value() - state.loop.instant(), Duration{1});
-    dial = std::make_unique<Dial>(state.loop, options,
+    DialOptions target;
+    target.host = url.host;
+    target.tls = url.scheme == "https";
+    target.port = url.port_or(target.tls ? 443 : 80);
+    target.trust = state.options.trust;
+    target.bind = bind();
+    target.mark = state.options.mark;
+    target.timeout = std::max(deadline.deadline().value() - state.loop.instant(), Duration{1});
+    dial = std::make_unique<Dial>(state.loop, target,
                                   [this](Result<std::unique_ptr<Stream>> connected) {
                                     if (!connected.ok()) return done(connected.error());
                                     stream = std::move(*connected);
