@@ -9,6 +9,7 @@
 namespace myst {
 
 inline void wipe(void* data, std::size_t size) {
+  if (size == 0) return;  // data may then be null, which memset forbids
   std::memset(data, 0, size);
   __asm__ __volatile__("" : : "r"(data) : "memory");  // the store may not be optimised away
 }

@@ -35,6 +35,7 @@ Result<Bytes> box_open(const Secret<32>& key, const BoxNonce& nonce, ByteSpan se
 }
 
 void salsa20_xor(const Secret<32>& key, const ByteArray<8>& nonce, MutableByteSpan data) {
+  if (data.empty()) return;
   detail::sodium_ready();
   (void)crypto_stream_salsa20_xor(data.data(), data.data(), data.size(), nonce.data(), key.data());
 }

@@ -28,9 +28,9 @@ Status scrypt(ByteSpan password, ByteSpan salt, const ScryptCost& cost, MutableB
   }
   detail::sodium_ready();
   // libsodium maps its working memory and unmaps it before it returns, so nothing stays in malloc.
-  if (crypto_pwhash_scryptsalsa208sha256_ll(password.data(), password.size(), salt.data(),
-                                            salt.size(), cost.n, cost.r, cost.p, out.data(),
-                                            out.size()) != 0) {
+  if (crypto_pwhash_scryptsalsa208sha256_ll(detail::not_null(password), password.size(),
+                                            detail::not_null(salt), salt.size(), cost.n, cost.r,
+                                            cost.p, out.data(), out.size()) != 0) {
     if (errno == EINVAL) return Error{Errc::Malformed, 0, "scrypt parameters"};
     return Error{Errc::Unavailable, 0, "not enough memory for scrypt"};
   }

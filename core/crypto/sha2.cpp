@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "core/base/secret.hpp"
+#include "core/crypto/sodium_ready.hpp"
 
 namespace myst {
 namespace {
@@ -14,7 +15,7 @@ struct Hmac256 {
   static constexpr std::size_t kSize = crypto_auth_hmacsha256_BYTES;
   using State = crypto_auth_hmacsha256_state;
   static void init(State& s, ByteSpan key) {
-    crypto_auth_hmacsha256_init(&s, key.data(), key.size());
+    crypto_auth_hmacsha256_init(&s, detail::not_null(key), key.size());
   }
   static void update(State& s, ByteSpan data) {
     crypto_auth_hmacsha256_update(&s, data.data(), data.size());
@@ -26,7 +27,7 @@ struct Hmac512 {
   static constexpr std::size_t kSize = crypto_auth_hmacsha512_BYTES;
   using State = crypto_auth_hmacsha512_state;
   static void init(State& s, ByteSpan key) {
-    crypto_auth_hmacsha512_init(&s, key.data(), key.size());
+    crypto_auth_hmacsha512_init(&s, detail::not_null(key), key.size());
   }
   static void update(State& s, ByteSpan data) {
     crypto_auth_hmacsha512_update(&s, data.data(), data.size());

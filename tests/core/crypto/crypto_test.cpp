@@ -203,6 +203,26 @@ TEST(Aead, ExtendedNonceOpensItsOwn) {
   EXPECT_FALSE(xaead_open(key, nonce, as_bytes("mac2"), sealed, back).ok());
 }
 
+TEST(Crypto, NothingIsAnInputLikeAnyOther) {
+  // Views of nothing have null pointers, which libraries may forbid.
+  ByteArray<32> out;
+  EXPECT_TRUE(scrypt({}, {}, {2, 1, 1}, out).ok());
+  pbkdf2_hmac_sha256({}, {}, 1, out);
+  hkdf_sha512({}, {}, {}, out);
+  EXPECT_EQ(hmac_sha256({}, {}), hmac_sha256(ByteArray<1>{}, {}));  // both are padded with zeros
+  salsa20_xor(Secret<32>(), {}, {});
+  EXPECT_EQ(box_open(Secret<32>(), {}, box_seal(Secret<32>(), {}, {}))->size(), 0u);
+  EXPECT_EQ(aes256_gcm_open(Secret<32>(), {}, aes256_gcm_seal(Secret<32>(), {}, {}))->size(), 0u);
+  aes128_ctr(Secret<16>(), {}, {});
+  EXPECT_TRUE(aes128_cbc_decrypt(Secret<16>(), {}, {}).ok());
+  EXPECT_EQ(to_hex(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  ByteArray<16> tag;
+  aead_seal(Secret<32>(), {}, {}, {}, tag);
+  EXPECT_TRUE(aead_open(Secret<32>(), {}, {}, tag, {}).ok());
+  xaead_seal(Secret<32>(), {}, {}, {}, tag);
+  EXPECT_TRUE(xaead_open(Secret<32>(), {}, {}, tag, {}).ok());
+}
+
 TEST(Aes, KnownAnswers) {
   // NIST SP 800-38A F.5.1, first block, and the all-zero case 13 of the GCM specification.
   const Secret<16> key(hex<16>("2b7e151628aed2a6abf7158809cf4f3c"));
