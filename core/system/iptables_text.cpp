@@ -118,6 +118,22 @@ std::vector<std::vector<std::string>> iptables_undo_commands(const Change& chang
   return {};
 }
 
+std::map<std::string, std::size_t> count_rules(std::string_view iptables_save) {
+  std::map<std::string, std::size_t> out;
+  std::string table;
+  for (std::string_view line : split(iptables_save, '\n')) {
+    line = trim(line);
+    if (line.substr(0, 1) == "*") {
+      table = std::string(line.substr(1)) + " ";
+    } else if (line.substr(0, 1) == ":") {
+      (void)out[table + std::string(first_word(line.substr(1)))];
+    } else if (line.substr(0, 3) == "-A ") {
+      ++out[table + std::string(first_word(line.substr(3)))];
+    }
+  }
+  return out;
+}
+
 IptablesRules read_iptables_save(std::string_view text, std::string_view chain_prefix) {
   IptablesRules out;
   std::string table;

@@ -1,6 +1,7 @@
 // Text of iptables-restore and iptables-save.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,5 +30,9 @@ struct IptablesRules {
 };
 // Unknown lines are skipped.
 IptablesRules read_iptables_save(std::string_view text, std::string_view chain_prefix);
+
+// How many rules each chain of a table holds, by "table chain"; chains without rules are there,
+// too.
+std::map<std::string, std::size_t> count_rules(std::string_view iptables_save);
 
 }  // namespace myst::core

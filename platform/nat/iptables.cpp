@@ -174,6 +174,9 @@ Status Iptables::undo(const core::Plan& plan) {
 Status Iptables::undo_one_by_one(const core::Plan& plan, IpFamily family) {
   const std::string& tool = family == IpFamily::V4 ? tool4_ : tool6_;
   if (tool.empty()) return {};  // no such front end: no such rules
+  // Looked at once, so that what is clearly gone costs no process of its own.
+  MYST_TRY_ASSIGN(const RunResult saved, run({family == IpFamily::V4 ? save4_ : save6_}));
+  const auto present = core::count_rules(saved.output);
   Status status;
   // Rules before chains, as a chain goes only when nothing jumps to it; within each, in reverse.
   for (const bool chains : {false, true}) {
@@ -183,11 +186,15 @@ Status Iptables::undo_one_by_one(const core::Plan& plan, IpFamily family) {
       const bool wanted = chains ? chain != nullptr && chain->family == family
                                  : rule != nullptr && rule->family == family;
       if (!wanted) continue;
+      const auto where = present.find(chains ? chain->table + " " + chain->chain
+                                             : rule->table + " " + rule->chain);
+      if (where == present.end() || (!chains && where->second == 0)) continue;
       for (std::vector<std::string> command : core::iptables_undo_commands(*it)) {
         command.insert(command.begin(), {tool, "-w", kLockWait});
         const auto result = run(command);
-        // 1: "does a matching rule exist in that chain?", "No chain/target/match by that name".
-        if (result.ok() && (result->exit_code == 0 || result->exit_code == 1)) continue;
+        // 1: "does a matching rule exist in that chain?", "No chain/target/match by that name";
+        // 2: the chain it jumps to does not exist. 4 is a lock or the kernel: a real failure.
+        if (result.ok() && result->exit_code >= 0 && result->exit_code <= 2) continue;
         last_message_ = result.ok() ? std::string(trim(result->errors)) : result.error().what;
         status = Error{Errc::Io, result.ok() ? result->exit_code : 0, "iptables undo"};
       }

@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "core/base/text.hpp"
-#include "platform/system/small_file.hpp"
+#include "platform/system/files.hpp"
 
 namespace myst::platform {
 namespace {
@@ -29,7 +29,7 @@ Status write_all(int fd, std::string_view text) {
 }  // namespace
 
 std::string current_boot_id() {
-  const auto boot = read_small_file("/proc/sys/kernel/random/boot_id", 256);
+  const auto boot = read_file("/proc/sys/kernel/random/boot_id", 256);
   std::string id = boot.ok() ? std::string(trim(*boot)) : std::string("unknown");
   struct stat network {};
   if (::stat("/proc/self/ns/net", &network) == 0) id += "/" + std::to_string(network.st_ino);
@@ -48,7 +48,7 @@ Result<Journal> Journal::open(std::string path) {
     }
     return Error{Errc::Io, errno, "lock journal"};
   }
-  MYST_TRY_ASSIGN(const std::string text, read_small_file(journal.path_, kMaxJournalSize));
+  MYST_TRY_ASSIGN(const std::string text, read_file(journal.path_, kMaxJournalSize));
   journal.found_ = core::read_journal(text);
   journal.size_ = text.size();
   // What is written next must not become part of a torn line.

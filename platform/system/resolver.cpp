@@ -11,8 +11,9 @@
 #include "core/base/text.hpp"
 #include "core/system/resolv_conf.hpp"
 #include "core/system/words.hpp"
+#include "platform/system/files.hpp"
 #include "platform/system/run.hpp"
-#include "platform/system/small_file.hpp"
+#include "platform/system/system_files.hpp"
 
 namespace myst::platform {
 namespace {
@@ -68,7 +69,7 @@ Status make_resolvconf(const core::SetDns& change, const std::string& path) {
   auto result = run({program, "-m", "0", "-x", "-a", change.link}, text);
   if (!result.ok() || result->exit_code != 0) result = run({program, "-a", change.link}, text);
   MYST_TRY(need_success(result, "resolvconf -a"));
-  const auto now = read_small_file(path, kMaxResolvConf);
+  const auto now = read_file(path, kMaxResolvConf);
   if (now.ok()) {
     const auto conf = core::parse_resolv_conf(*now);
     for (const IpAddress& server : conf.servers) {
@@ -86,7 +87,7 @@ Result<std::string> Resolver::probe(const std::string& live_prior) const {
   if (has(real, "/systemd/resolve/") && !find_program("resolvectl").empty()) {
     return std::string("resolvectl");
   }
-  const auto content = read_small_file(path_, kMaxResolvConf);
+  const auto content = read_file(path_, kMaxResolvConf);
   if (!content.ok() && content.error().code != Errc::NotFound) return content.error();
   const bool own = content.ok() && core::is_own_resolv_conf(*content);
   const bool managed =
@@ -111,7 +112,7 @@ Status Resolver::make_file(const core::SetDns& change) {
 }
 
 Status Resolver::undo_file(const std::string& prior) {
-  const auto current = read_small_file(path_, kMaxResolvConf);
+  const auto current = read_file(path_, kMaxResolvConf);
   if (current.ok() && !core::is_own_resolv_conf(*current)) {
     // Empty: a power cut or a crash between truncating and writing in place.
     if (!current->empty()) return {};
@@ -156,7 +157,7 @@ Status Resolver::undo(const core::SetDns& change, const std::string& prior,
     return need_success(run({find_program("resolvconf"), "-d", change.link}), "resolvconf -d");
   }
   if (other != nullptr) {
-    const auto current = read_small_file(path_, kMaxResolvConf);
+    const auto current = read_file(path_, kMaxResolvConf);
     if (current.ok() && core::is_own_resolv_conf(*current)) return make_file(*other);
     return {};
   }

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "core/base/text.hpp"
-#include "platform/system/small_file.hpp"
+#include "platform/system/system_files.hpp"
 
 namespace myst::platform {
 namespace {

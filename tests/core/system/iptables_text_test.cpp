@@ -21,6 +21,12 @@ TEST(IptablesSave, FindsLeftoversOfOneNameOnly) {
   EXPECT_EQ(read_iptables_save(save, "OTHER").remove_leftovers, "");
 }
 
+TEST(IptablesSave, CountsRulesOfEachChain) {
+  const auto counts =
+      count_rules("*nat\n:A ACCEPT [1:2]\n:B - [0:0]\n-A A -j B\n-A A -j B\nCOMMIT\n");
+  EXPECT_EQ(counts, (std::map<std::string, std::size_t>{{"nat A", 2}, {"nat B", 0}}));
+}
+
 TEST(IptablesSave, NothingInNothing) {
   const IptablesRules rules = read_iptables_save("", "MYST");
   EXPECT_EQ(rules.rules + rules.own_chains, 0u);

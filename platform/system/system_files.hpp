@@ -1,4 +1,4 @@
-// Small files of the system: /proc, /sys, /etc/resolv.conf.
+// Files that belong to the system: /proc/sys, /etc/resolv.conf. For files of our own see files.hpp.
 #pragma once
 
 #include <sys/types.h>
@@ -9,9 +9,6 @@
 #include "core/base/result.hpp"
 
 namespace myst::platform {
-
-// NotFound, Full (longer than max_size), Io.
-Result<std::string> read_small_file(const std::string& path, std::size_t max_size = 65536);
 
 // Into the file as it is (a kernel file, a bind mount): no new inode, not atomic.
 Status write_in_place(const std::string& path, std::string_view text);

@@ -1,14 +1,14 @@
-#include "platform/system/small_file.hpp"
+#include "platform/system/system_files.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 
 #include "core/base/text.hpp"
+#include "platform/system/files.hpp"
 #include "platform/system/unique_fd.hpp"
 
 namespace myst::platform {
@@ -54,21 +54,6 @@ Error replace_error(const char* what) {
 std::string temporary_name(const std::string& path) { return path + ".myst-new"; }
 
 }  // namespace
-
-Result<std::string> read_small_file(const std::string& path, std::size_t max_size) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return file_error("open file");
-  std::string out;
-  std::array<char, 4096> buffer;
-  for (;;) {
-    const ssize_t size = ::read(fd.get(), buffer.data(), buffer.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return file_error("read file");
-    if (size == 0) return out;
-    out.append(buffer.data(), static_cast<std::size_t>(size));
-    if (out.size() > max_size) return Error{Errc::Full, 0, "file is too long"};
-  }
-}
 
 Status write_in_place(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
@@ -119,7 +104,7 @@ Status replace_with_symlink(const std::string& path, const std::string& target) 
 }
 
 Result<std::string> read_sysctl(const std::string& key) {
-  MYST_TRY_ASSIGN(const std::string text, read_small_file("/proc/sys/" + key));
+  MYST_TRY_ASSIGN(const std::string text, read_file("/proc/sys/" + key, 4096));
   return std::string(trim(text));
 }
 
