@@ -102,7 +102,7 @@ struct Options {
   std::size_t socket_buffer_bytes = 0;  // 0: 1 MB, 256 KB on machines of up to 256 MB
 };
 
-struct DataPlane;  // the data threads all userspace devices share
+class DataPlane;  // the data threads all userspace devices share
 
 // Makes devices. Must outlive them.
 class Wireguard {

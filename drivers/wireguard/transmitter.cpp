@@ -1,0 +1,216 @@
+#include "drivers/wireguard/transmitter.hpp"
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/wireguard/messages.hpp"
+#include "drivers/wireguard/data_plane.hpp"
+#include "drivers/wireguard/udp.hpp"
+
+namespace myst::wireguard {
+
+using core::wireguard::KeyUse;
+using core::wireguard::kTagSize;
+using core::wireguard::kTransportHeaderSize;
+using core::wireguard::kTransportOverhead;
+using core::wireguard::OffloadHeader;
+using core::wireguard::PeerPath;
+using core::wireguard::SendKey;
+using core::wireguard::Splitter;
+using core::wireguard::Table;
+
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+// Room for the one message larger than a UDP payload may be: a 64 KB packet that is no super-packet
+// is sealed and then refused by the socket.
+constexpr std::size_t kSlotSize = 65535 + 1024;
+
+PeerPath* route(const Table& table, ByteSpan packet) {
+  if (packet.size() >= 20 && packet[0] >> 4 == 4) return table.route_v4(packet.data() + 16);
+  if (packet.size() >= 40 && packet[0] >> 4 == 6) return table.route_v6(packet.data() + 24);
+  return nullptr;
+}
+
+}  // namespace
+
+Transmitter::Transmitter(DataPlane& plane)
+    : plane_(plane),
+      aead_(BulkAead::Direction::Seal),
+      packet_(new std::uint8_t[sizeof(OffloadHeader) + kMaxPacket]),
+      slot_(new std::uint8_t[kSlotSize]) {}
+
+bool Transmitter::pump(Port& port, std::int64_t now) {
+  now_ = now;
+  mtu_ = port.mtu.load(kRelaxed);
+  const Table* const table = port.table.load(std::memory_order_seq_cst);
+  const std::size_t header_size = port.has_header ? sizeof(OffloadHeader) : 0;
+  bool alive = true;
+  for (unsigned reads = 0; reads < kReadBudget; ++reads) {
+    const ssize_t got = ::read(port.tun.get(), packet_.get(), header_size + kMaxPacket);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      alive = errno != EBADFD && errno != EBADF;
+      break;
+    }
+    const auto size = static_cast<std::size_t>(got);
+    if (table == nullptr || size <= header_size) continue;
+    OffloadHeader offload;
+    if (port.has_header) std::memcpy(&offload, packet_.get(), sizeof offload);
+    const ByteSpan packet(packet_.get() + header_size, size - header_size);
+    PeerPath* const path = route(*table, packet);
+    const auto split = Splitter::parse(offload, packet);
+    if (path == nullptr || !split.ok()) {
+      port.counters.unrouted.fetch_add(1, kRelaxed);
+      continue;
+    }
+    append(port, *split, *path);
+  }
+  flush(port);
+  return alive;
+}
+
+void Transmitter::append(Port& port, const Splitter& packet, PeerPath& path) {
+  SendKey* const key = path.send_key.load(std::memory_order_seq_cst);
+  if (key == nullptr || send_key_use(*key, now_) == KeyUse::Dead) {
+    flush(port);
+    hand_over(port, packet, path);
+    return;
+  }
+  const std::size_t count = packet.count();
+  // One atomic step a super-packet; the loop takes numbers from the same counter for keepalives.
+  std::uint64_t counter = key->next_counter.fetch_add(count, kRelaxed);
+  for (std::size_t i = 0; i < count; ++i, ++counter) {
+    const std::size_t size = packet.size(i);
+    const std::size_t padded = core::wireguard::padded_size(size, mtu_);
+    const std::size_t message = padded + kTransportOverhead;
+    if (batch_.count != 0 &&
+        (batch_.path != &path || batch_.key != key || batch_.closed || message > batch_.stride ||
+         batch_.count == kMaxBatch || batch_.used + message > kMaxBatchBytes)) {
+      flush(port);
+    }
+    if (message > kSlotSize) {
+      port.counters.send_errors.fetch_add(1, kRelaxed);
+      continue;
+    }
+    if (batch_.count == 0) {
+      batch_ = Batch{&path, key, message, 0, 0, false};
+      if (!aead_.set_key(key->key)) return;
+    }
+    std::uint8_t* const at = slot_.get() + batch_.used;
+    core::wireguard::write_transport_header(at, key->remote_index, counter);
+    packet.write(i, at + kTransportHeaderSize);
+    if (padded != size) std::memset(at + kTransportHeaderSize + size, 0, padded - size);
+    if (!aead_.seal(counter, {at + kTransportHeaderSize, padded + kTagSize})) return;
+    batch_.used += message;
+    ++batch_.count;
+    if (message < batch_.stride) batch_.closed = true;
+  }
+}
+
+// No key to send with: the loop stages the packets and begins a handshake.
+void Transmitter::hand_over(Port& port, const Splitter& packet, PeerPath& path) {
+  for (std::size_t i = 0; i < packet.count(); ++i) {
+    const std::size_t size = packet.size(i);
+    if (size > kSlotSize) continue;
+    packet.write(i, slot_.get());
+    if (!plane_.push_unsent(port, path, {slot_.get(), size})) {
+      port.counters.ring_full.fetch_add(1, kRelaxed);
+      return;
+    }
+  }
+}
+
+int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to) {
+  const ByteSpan data(slot_.get(), batch_.used);
+  bool forgot_source = false;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    const UdpOffload offload = port.send_offload.load(kRelaxed);
+    const bool segment = batch_.count > 1 && offload == UdpOffload::Segment &&
+                         batch_.stride <= port.segment_limit.load(kRelaxed);
+    int error = 0;
+    if (batch_.count == 1 || segment) {
+      error = send_datagrams(fd, to, data, batch_.stride);
+    } else if (offload != UdpOffload::None) {
+      error = send_datagrams_singly(fd, to, data, batch_.stride);
+    } else {
+      for (std::size_t at = 0; at < data.size() && error == 0; at += batch_.stride) {
+        const std::size_t size = std::min(batch_.stride, data.size() - at);
+        error = send_datagrams(fd, to, data.subspan(at, size), 0);
+      }
+    }
+    switch (error) {
+      case 0: return 0;
+      case EAGAIN:
+      case ENOBUFS: {
+        // The kernel's queue is full. Not reading the tun meanwhile makes its qdisc drop, which is
+        // what slows the senders down.
+        pollfd wait{fd, POLLOUT, 0};
+        (void)::poll(&wait, 1, 100);
+        continue;
+      }
+      case EINTR: continue;
+      case EINVAL:
+      case EADDRNOTAVAIL:
+      case ENODEV:
+      case ENETUNREACH:
+        if (!forgot_source && to.local) {
+          // The address the peer spoke to may have left this machine.
+          path.address.forget_source();
+          const auto address = path.address.load();
+          if (!address) return error;
+          to = *address;
+          forgot_source = true;
+          continue;
+        }
+        if (error != EINVAL || !segment) return error;
+        // Smaller segments may still fit the path's MTU.
+        port.segment_limit.store(static_cast<std::uint32_t>(batch_.stride - 1), kRelaxed);
+        plane_.note_offload(port);
+        continue;
+      case EIO:
+      case EOPNOTSUPP:
+        // A link without transmit checksums refuses UDP_SEGMENT (before Linux 6.11).
+        if (!segment) return error;
+        port.send_offload.store(UdpOffload::Many, kRelaxed);
+        plane_.note_offload(port);
+        continue;
+      case ENOSYS:
+        if (offload != UdpOffload::Many) return error;
+        port.send_offload.store(UdpOffload::None, kRelaxed);
+        plane_.note_offload(port);
+        continue;
+      default: return error;
+    }
+  }
+  return EAGAIN;
+}
+
+void Transmitter::flush(Port& port) {
+  if (batch_.count == 0) return;
+  PeerPath& path = *batch_.path;
+  SendKey& key = *batch_.key;
+  auto to = path.address.load();
+  const Sockets* const sockets = port.sockets.load(std::memory_order_seq_cst);
+  const int fd = to && sockets != nullptr ? sockets->of(to->remote.ip.is_v6()) : -1;
+  const int error = fd < 0 ? EDESTADDRREQ : send(port, fd, path, *to);
+  if (error == 0) {
+    path.tx_bytes.fetch_add(batch_.used, kRelaxed);
+    std::uint32_t wants = note_sent(path, now_, true);
+    if (send_key_use(key, now_) == KeyUse::Aging &&
+        now_ - key.asked >= core::wireguard::kRekeyTimeout.count()) {
+      key.asked = now_;
+      wants |= core::wireguard::kWantHandshake;
+    }
+    if (wants != 0) plane_.want(path, wants);
+  } else {
+    port.counters.send_errors.fetch_add(batch_.count, kRelaxed);
+  }
+  batch_ = Batch{};
+}
+
+}  // namespace myst::wireguard
