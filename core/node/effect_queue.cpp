@@ -1,10 +1,12 @@
 #include "core/node/effect_queue.hpp"
 
+#include <iterator>
+
 namespace myst::core::node {
 
 void EffectQueue::forget(Owner owner) {
-  for (auto& entry : waiting_) {
-    if (entry.second.owner == owner) entry.second.then = nullptr;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    it = it->second.owner == owner ? waiting_.erase(it) : std::next(it);
   }
 }
 

@@ -130,6 +130,7 @@ class SimWorld {
     std::size_t excluded = 0;
     std::uint64_t wakeups = 0;
     std::uint64_t rate = 0;
+    int repeats = 0;
     Disk disk;
     std::set<Bytes> stored_payments;
     std::vector<core::node::Event> events;
