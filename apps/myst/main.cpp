@@ -1,10 +1,25 @@
-#include <cstring>
+#include <string>
+#include <vector>
 
+#include "apps/myst/commands.hpp"
 #include "drivers/wireguard/device.hpp"
 
+namespace {
+
+int run_wireguard(const std::vector<std::string>& words) {
+  std::vector<std::string> storage{"wireguard"};
+  storage.insert(storage.end(), words.begin(), words.end());
+  std::vector<char*> arguments;
+  for (std::string& word : storage) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  return myst::wireguard::wireguard_main(static_cast<int>(storage.size()), arguments.data());
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  if (argc > 1 && std::strcmp(argv[1], "wireguard") == 0) {
-    return myst::wireguard::wireguard_main(argc - 1, argv + 1);
-  }
-  return 0;
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  myst::app::Programs programs;
+  programs.wireguard = run_wireguard;
+  return myst::app::run_command_line(words, programs);
 }

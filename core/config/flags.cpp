@@ -58,7 +58,11 @@ void describe(std::string& out, std::string_view name, ConfigType type, std::str
   if (!default_text.empty()) {
     out += " (default: ";
     if (type == ConfigType::Text) out += '"';
-    out += default_text;
+    if (type == ConfigType::Text && default_text.front() == '@') {
+      out += "<directory of the program>" + std::string(default_text.substr(1));
+    } else {
+      out += default_text;
+    }
     if (type == ConfigType::Text) out += '"';
     out += ')';
   }

@@ -256,10 +256,21 @@ Result<NetworkKind> parse_network(std::string_view text) {
   for (const auto kind : {NetworkKind::Mainnet, NetworkKind::Testnet, NetworkKind::Localnet}) {
     if (lower == to_string(kind)) return kind;
   }
+  std::string_view host = lower;
+  bool has_scheme = false;
   for (const std::string_view scheme : {"http://", "https://"}) {
-    if (lower.compare(0, scheme.size(), scheme) == 0 && lower.size() > scheme.size()) {
-      return NetworkKind::Own;
-    }
+    if (host.substr(0, scheme.size()) != scheme) continue;
+    host.remove_prefix(scheme.size());
+    has_scheme = true;
+    break;
+  }
+  host = host.substr(0, host.find('/'));
+  constexpr std::string_view kHost = "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]";
+  const bool is_host = !host.empty() && host.size() <= 255 && host.back() != ':' &&
+                       host.find_first_not_of(kHost) == std::string::npos;
+  // Without a scheme a bare word would be a misspelt name more often than a host.
+  if (is_host && (has_scheme || host.find_first_of(".:") != std::string::npos)) {
+    return NetworkKind::Own;
   }
   return Error{Errc::NotFound, 0, "network is none of mainnet, testnet, localnet, a hub's URL"};
 }

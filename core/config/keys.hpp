@@ -17,7 +17,8 @@ enum class ConfigType : std::uint8_t { Bool, Integer, Number, Text, List, Durati
 // address of the public networks is a default there, so such a node never calls them.
 enum class NetworkKind : std::uint8_t { Mainnet, Testnet, Localnet, Own };
 const char* to_string(NetworkKind kind);
-// "mainnet", "testnet", "localnet" in any case, or an http(s) URL: Own. NotFound otherwise.
+// "mainnet", "testnet", "localnet" in any case, or where a hub is, as http(s) URL, host.name or
+// host:port: Own. NotFound otherwise.
 Result<NetworkKind> parse_network(std::string_view text);
 
 struct ConfigKey {

@@ -175,7 +175,9 @@ std::string NodeConfig::network_folder() const {
   // Two hubs are two networks: sessions and promises of one mean nothing in the other.
   const std::string url = to_lower(hub_url());
   std::string folder = "own-";
-  for (const char c : std::string_view(url).substr(url.find("://") + 3, 100)) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t host = scheme == std::string::npos ? 0 : scheme + 3;
+  for (const char c : std::string_view(url).substr(host, 100)) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
     folder += plain ? c : '_';
   }

@@ -47,7 +47,8 @@ class NodeConfig {
   std::vector<Taken> absorb_document(const std::vector<FlagValue>& items);
 
   NetworkKind network() const { return network_; }
-  // Not empty when network() is Own: where the network document is.
+  // Not empty when network() is Own: where the hub is, as the user wrote it but for slashes at the
+  // end.
   std::string hub_url() const;
   // Folder of the database below data-dir: mainnet, testnet, localnet, or made of the hub's name.
   std::string network_folder() const;

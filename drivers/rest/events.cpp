@@ -10,6 +10,7 @@ namespace {
 // The reference waits for a pause of this length; here the first change starts the wait and later
 // ones ride along, so that steady traffic is shown too.
 constexpr auto kDebounce = std::chrono::milliseconds{200};
+constexpr auto kRetry = std::chrono::seconds{1};  // for clients that read too slowly
 
 }  // namespace
 
@@ -37,8 +38,8 @@ void EventStreams::add(const ExchangePtr& exchange) {
   }
   auto stream = exchange->open_stream();
   if (stream == nullptr) return;
-  stream->write(state_message(node_->state()));
-  clients_.push_back({std::move(stream)});
+  const bool taken = stream->write(state_message(node_->state()));
+  clients_.push_back({std::move(stream), !taken});
   if (!watching_ && node_->config().flag("sse.enable")) {
     watching_ = true;
     node_->watch_state([this] { changed(); });
@@ -55,6 +56,7 @@ void EventStreams::stop() {
 }
 
 void EventStreams::changed() {
+  for (Client& client : clients_) client.outdated = true;
   if (!timer_.armed()) timer_.arm_in(kDebounce);
 }
 
@@ -67,14 +69,18 @@ void EventStreams::announce() {
     watching_ = false;
     return;
   }
-  const std::string message = state_message(node_->state());
+  std::string message;  // made for the first client with room
   bool behind = false;
   for (Client& client : clients_) {
-    client.behind = !client.stream->ready();
-    if (!client.behind) client.stream->write(message);
-    behind = behind || client.behind;
+    if (!client.outdated || !client.stream->ready()) {
+      behind = behind || client.outdated;
+      continue;
+    }
+    if (message.empty()) message = state_message(node_->state());
+    client.outdated = !client.stream->write(message);
+    behind = behind || client.outdated;
   }
-  if (behind) timer_.arm_in(kDebounce);
+  if (behind) timer_.arm_in(kRetry);
 }
 
 }  // namespace myst::rest

@@ -27,11 +27,10 @@ class EventStreams {
 
   NodeApi* node_;
   platform::Timer timer_;
-  // A client that has not read its last message misses this one and is behind: it gets the newest
-  // state as soon as it has room.
+  // A client without room misses messages; it gets the newest state when it has some.
   struct Client {
     std::shared_ptr<Stream> stream;
-    bool behind = false;
+    bool outdated = false;
   };
   std::vector<Client> clients_;
   bool watching_ = false;

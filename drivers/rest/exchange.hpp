@@ -40,9 +40,10 @@ struct Response {
 class Stream {
  public:
   virtual ~Stream() = default;
-  // Room for one message: what was written before has left. A closed stream is never ready.
+  // False while a client that reads too slowly has no room; a closed stream is never ready.
   virtual bool ready() const = 0;
-  virtual void write(std::string chunk) = 0;
+  // False: no room, nothing was taken.
+  virtual bool write(std::string chunk) = 0;
   virtual bool closed() const = 0;
   virtual void close() = 0;
 };

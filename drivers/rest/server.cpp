@@ -10,7 +10,6 @@ platform::HttpHeaders to_headers(const Response& response) {
   return headers;
 }
 
-// One message at a time: room comes back when the kernel has taken the last one.
 class HttpStream final : public Stream, public std::enable_shared_from_this<HttpStream> {
  public:
   explicit HttpStream(platform::HttpExchangePtr exchange) : exchange_(std::move(exchange)) {}
@@ -18,14 +17,15 @@ class HttpStream final : public Stream, public std::enable_shared_from_this<Http
   void watch() {
     const std::weak_ptr<HttpStream> weak = weak_from_this();
     exchange_->on_drained([weak] {
-      if (const auto self = weak.lock()) self->pending_ = false;
+      if (const auto self = weak.lock()) self->full_ = false;
     });
   }
-  bool ready() const override { return !pending_ && !closed(); }
-  void write(std::string chunk) override {
-    if (closed()) return;
-    pending_ = true;
-    if (!exchange_->write(chunk).ok()) pending_ = false;  // not taken: the next one may be
+  bool ready() const override { return !full_ && !closed(); }
+  bool write(std::string chunk) override {
+    if (closed()) return false;
+    const Status written = exchange_->write(chunk);
+    full_ = !written.ok() && written.error().code == Errc::Full;
+    return written.ok();
   }
   bool closed() const override { return exchange_ == nullptr || exchange_->gone(); }
   void close() override {
@@ -35,7 +35,7 @@ class HttpStream final : public Stream, public std::enable_shared_from_this<Http
 
  private:
   platform::HttpExchangePtr exchange_;
-  bool pending_ = false;
+  bool full_ = false;  // until what waits has left
 };
 
 class HttpAnswerer final : public Answerer {

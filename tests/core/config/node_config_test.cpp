@@ -94,6 +94,18 @@ TEST(NodeConfig, ABadNetworkIsReportedAndIgnored) {
   EXPECT_EQ(config.text("network"), "mainnet");
 }
 
+TEST(NodeConfig, HubsAreNamedByUrlOrHost) {
+  for (const char* hub : {"http://hub", "https://hub.example/network", "hub.example", "hub:8080",
+                          "10.0.0.1", "[fd00::1]:8080", "HTTP://HUB:1"}) {
+    EXPECT_EQ(*parse_network(hub), NetworkKind::Own) << hub;
+  }
+  for (const char* bad :
+       {"", "moon", "http://", "http:///x", "ftp://a.b", "a b.c", "x.y?z", "http://a@b"}) {
+    EXPECT_FALSE(parse_network(bad).ok()) << bad;
+  }
+  EXPECT_EQ(with_flags({{"network", "hub.example:8080"}}).network_folder(), "own-hub_example_8080");
+}
+
 TEST(NodeConfig, OwnNetworkCallsNobodyElse) {
   const NodeConfig config = with_flags({{"network", "http://hub.example:8080/"}});
   EXPECT_EQ(config.network(), NetworkKind::Own);

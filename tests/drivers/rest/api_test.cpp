@@ -28,7 +28,10 @@ class FakeStream final : public Stream {
  public:
   explicit FakeStream(std::shared_ptr<Got> got) : got_(std::move(got)) {}
   bool ready() const override { return got_->room && !got_->gone; }
-  void write(std::string chunk) override { got_->chunks.push_back(std::move(chunk)); }
+  bool write(std::string chunk) override {
+    got_->chunks.push_back(std::move(chunk));
+    return true;
+  }
   bool closed() const override { return got_->gone; }
   void close() override { got_->gone = true; }
 

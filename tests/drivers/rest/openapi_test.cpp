@@ -95,7 +95,10 @@ class Collect final : public Answerer, public Stream {
     return std::make_shared<Collect>(*out_);
   }
   bool ready() const override { return true; }
-  void write(std::string chunk) override { (*out_)->body += chunk; }
+  bool write(std::string chunk) override {
+    (*out_)->body += chunk;
+    return true;
+  }
   bool closed() const override { return true; }
   void close() override {}
 
