@@ -25,7 +25,7 @@ ProviderExchange::ProviderExchange(ProviderShared& shared, std::uint32_t number,
       consumer_(first.signer),
       consumer_key_(first.key),
       started_(now),
-      reply_subject_(std::move(reply_subject)),
+      reply_subjects_{std::move(reply_subject)},
       keys_(x25519::make_pair(shared.rng)),
       ports_(shared.actions, shared.next_socket) {}
 
@@ -180,9 +180,11 @@ void ProviderExchange::handle_datagram(Instant now, SocketId socket, const Endpo
 // ----------------------------------------------------------------------------- the two messages
 
 void ProviderExchange::handle_repeat(std::string reply_subject) {
-  if (step_ != Step::AwaitingAck) return;
-  reply_subject_ = std::move(reply_subject);
-  reply();
+  if (reply_subjects_.size() >= kMaxReplySubjects || acked_) return;
+  reply_subjects_.push_back(std::move(reply_subject));
+  if (step_ == Step::AwaitingAck) {
+    shared_.actions.push(BrokerPublish{reply_subjects_.back(), reply_, false});
+  }
 }
 
 void ProviderExchange::reply() {
@@ -192,20 +194,29 @@ void ProviderExchange::reply() {
   ours.compatibility = kCompatibility;
   const auto ciphertext = seal_config(keys_.secret, consumer_key_, shared_.rng, ours);
   if (!ciphertext) return fail(ciphertext.error(), "the consumer's key is not usable");
-  const auto payload = make_message(shared_.signer, keys_.public_key, *ciphertext);
+  auto payload = make_message(shared_.signer, keys_.public_key, *ciphertext);
   if (!payload) return fail(payload.error(), "own identity cannot sign");
   step_ = Step::AwaitingAck;
-  shared_.actions.push(BrokerPublish{reply_subject_, *payload, false});
+  reply_ = std::move(*payload);
+  for (const std::string& subject : reply_subjects_) {
+    shared_.actions.push(BrokerPublish{subject, reply_, false});
+  }
 }
 
 void ProviderExchange::handle_ack(Instant now, const Received& ack, std::string reply_subject) {
-  // The key travels in the open: anybody could acknowledge in the consumer's place. The reference
-  // gives up the exchange then, which lets anybody end it.
-  if (ack.signer != consumer_) return;
+  if (step_ == Step::Punching) {
+    // A repeat: the original or a replay came first, and its OK may have gone elsewhere.
+    if (reply_subjects_.size() >= kMaxReplySubjects) return;
+    reply_subjects_.push_back(std::move(reply_subject));
+    if (!ok_at_) send_ok();
+    return;
+  }
   acked_ = true;
   if (step_ != Step::AwaitingAck) {
     return fail({Errc::InvalidState, 0, "ack"}, "acknowledged before it was answered");
   }
+  reply_ = Bytes();
+  reply_subjects_ = {std::move(reply_subject)};
   const auto theirs = open_config(keys_.secret, consumer_key_, ack.config_ciphertext);
   if (!theirs) return fail(theirs.error(), "the consumer's config cannot be decrypted");
   auto list = ports_of(*theirs);
@@ -217,7 +228,6 @@ void ProviderExchange::handle_ack(Instant now, const Received& ack, std::string 
   peer_ip_ = *address;
   remote_ports_ = std::move(*list);
   text_framing_ = theirs->compatibility == 0;
-  reply_subject_ = std::move(reply_subject);
 
   if (direct_) {
     send_ok();
@@ -239,7 +249,9 @@ void ProviderExchange::handle_ack(Instant now, const Received& ack, std::string 
 
 void ProviderExchange::send_ok() {
   ok_at_.reset();
-  shared_.actions.push(BrokerPublish{reply_subject_, to_bytes(as_bytes("OK")), false});
+  for (const std::string& subject : reply_subjects_) {
+    shared_.actions.push(BrokerPublish{subject, to_bytes(as_bytes("OK")), false});
+  }
 }
 
 void ProviderExchange::drain_puncher(Instant now) {

@@ -52,7 +52,7 @@ class ProviderExchange {
   void handle_ports_mapped(Instant now, const Status& status);
   void handle_udp_opened(Instant now, SocketId socket, const Result<std::uint16_t>& port);
   void handle_datagram(Instant now, SocketId socket, const Endpoint& from, ByteSpan bytes);
-  // The same key again: answered again, nothing starts anew.
+  // The same message again: answered too, nothing starts anew.
   void handle_repeat(std::string reply_subject);
   void handle_ack(Instant now, const Received& ack, std::string reply_subject);
   void handle_timeout(Instant now);
@@ -87,7 +87,9 @@ class ProviderExchange {
   const Address consumer_;
   const x25519::PublicKey consumer_key_;
   const Instant started_;
-  std::string reply_subject_;
+  static constexpr std::size_t kMaxReplySubjects = 4;  // further repeats are not answered
+  std::vector<std::string> reply_subjects_;
+  Bytes reply_;  // while AwaitingAck
   Step step_ = Step::AwaitingFacts;
   std::size_t next_method_ = 0;
   bool direct_ = false;

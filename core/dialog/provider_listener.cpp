@@ -23,9 +23,10 @@ struct ProviderListener::Impl {
 
   using Exchanges = std::list<ProviderExchange>;  // in order of arrival, at most kMaxExchanges
 
-  Exchanges::iterator find(const x25519::PublicKey& key) {
+  // Keys travel in the open, so the same one under another name is another exchange.
+  Exchanges::iterator find(const Received& message) {
     return std::find_if(exchanges.begin(), exchanges.end(), [&](const ProviderExchange& e) {
-      return !e.acked() && e.consumer_key() == key;
+      return e.consumer_key() == message.key && e.consumer() == message.signer;
     });
   }
 
@@ -55,11 +56,10 @@ struct ProviderListener::Impl {
     // Any error: no reply, as there is nobody proven to reply to.
     const auto received = open_message(payload);
     if (!received || reply_subject.empty()) return;
-    if (const auto same = find(received->key); same != exchanges.end()) {
-      // A replay of what was seen on the broker must not end a dial, so nothing is replaced (the
-      // reference does that); under another name the key is not answered at all.
-      if (same->consumer() == received->signer) same->handle_repeat(std::string(reply_subject));
-      return;
+    // Somebody may replay what it saw on the broker, even before the original arrives: a repeat is
+    // answered like the first, and ends nothing (in the reference it replaces the first).
+    if (const auto same = find(*received); same != exchanges.end()) {
+      return same->handle_repeat(std::string(reply_subject));
     }
     if (!make_room(received->signer)) return;
     exchanges.emplace_back(shared, next_number++, *received, std::string(reply_subject), now);
@@ -72,7 +72,7 @@ struct ProviderListener::Impl {
   void on_ack(Instant now, std::string_view reply_subject, ByteSpan payload) {
     const auto received = open_message(payload);
     if (!received || reply_subject.empty()) return;
-    const auto exchange = find(received->key);
+    const auto exchange = find(*received);
     if (exchange == exchanges.end()) return;
     exchange->handle_ack(now, *received, std::string(reply_subject));
     sweep();

@@ -60,7 +60,7 @@ StunProbe::StunProbe(const Config& config, std::uint16_t local_port, std::vector
                      Rng& rng, Instant now)
     : config_(config),
       servers_(std::move(servers)),
-      id_(rng.bytes<12>()),
+      id_(servers_.empty() ? StunTransaction{} : rng.bytes<12>()),
       give_up_at_(now + config.limit),
       port_(local_port) {
   if (servers_.size() > kMaxServers) servers_.resize(kMaxServers);
