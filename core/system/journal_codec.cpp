@@ -6,6 +6,7 @@
 
 #include "core/base/text.hpp"
 #include "core/system/words.hpp"
+#include "core/wire/crc32.hpp"
 
 namespace myst::core {
 namespace {
@@ -27,15 +28,6 @@ struct Pending {
 };
 
 }  // namespace
-
-std::uint32_t crc32(ByteSpan bytes) {
-  std::uint32_t crc = 0xffffffffu;
-  for (const std::uint8_t byte : bytes) {
-    crc ^= byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xedb88320u : 0u);
-  }
-  return ~crc;
-}
 
 std::string journal_boot_line(std::string_view boot_id) {
   return line_of("boot " + encode_words({std::string(boot_id)}));

@@ -16,12 +16,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/base/span.hpp"
 #include "core/system/change.hpp"
 
 namespace myst::core {
-
-std::uint32_t crc32(ByteSpan bytes);  // IEEE 802.3
 
 struct JournalEntry {
   std::string label;
