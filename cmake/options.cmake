@@ -3,7 +3,8 @@ add_library(myst_options INTERFACE)
 target_include_directories(myst_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
 target_compile_options(myst_options INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Werror -fno-rtti
-  -ffunction-sections -fdata-sections -fstack-protector-strong)
+  -ffunction-sections -fdata-sections -fstack-protector-strong
+  -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)  # no path of the building machine in programs
 target_link_options(myst_options INTERFACE -Wl,--gc-sections)
 target_compile_definitions(myst_options INTERFACE _GNU_SOURCE)
 

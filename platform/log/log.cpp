@@ -12,6 +12,7 @@
 #include <ctime>
 #include <iterator>
 #include <mutex>
+#include <utility>
 
 #include "platform/system/files.hpp"
 
@@ -24,6 +25,9 @@ struct Sink {
   int file = -1;
   std::size_t file_bytes = 0;
   bool journal = false;
+  std::int64_t day = 0;
+  std::size_t day_bytes = 0;
+  std::uint64_t left_out = 0;
 };
 
 Sink& sink() {
@@ -86,6 +90,47 @@ std::string timestamp() {
   return text;
 }
 
+// systemd names the device and inode of the stream it gave (systemd.exec(5)); after a redirection
+// standard error is another one.
+bool leads_to_journal(int fd) {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  if (stream == nullptr || ::fstat(fd, &info) != 0) return false;
+  return std::string(stream) == std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+}
+
+// Whether the day's share has room for a line of this size.
+bool spend(Sink& s, Level level, std::size_t size) {
+  const std::size_t limit = s.options.max_bytes_a_day;
+  // Who asks for details has room for them.
+  if (limit == 0 || current_level.load() < Level::Info) return true;
+  const std::int64_t day = std::time(nullptr) / 86400;
+  if (day != s.day) {
+    s.day = day;
+    s.day_bytes = 0;
+  }
+  if (s.day_bytes + size > (level == Level::Error ? 2 * limit : limit)) {
+    ++s.left_out;
+    return false;
+  }
+  s.day_bytes += size;
+  return true;
+}
+
+void put(Sink& s, Level level, std::string_view line) {
+  bytes_written += line.size();
+  if (s.options.to_stderr) {
+    // One write: the lines of two programs may meet on one terminal.
+    const std::string prefixed = std::string(s.journal ? journal_prefix(level) : "").append(line);
+    write_all(STDERR_FILENO, prefixed);
+  }
+  if (s.file < 0) return;
+  if (s.file_bytes + line.size() > s.options.max_file_bytes) rotate(s);
+  if (s.file < 0) return;
+  write_all(s.file, line);
+  s.file_bytes += line.size();
+}
+
 bool plain(std::string_view value) {
   if (value.empty()) return false;
   for (const char c : value) {
@@ -110,8 +155,9 @@ Status open(const Options& options) {
   const std::lock_guard<std::mutex> lock(s.mutex);
   s.options = options;
   current_level = options.level;
-  // systemd says with this variable that stderr leads to the journal.
-  s.journal = std::getenv("JOURNAL_STREAM") != nullptr;
+  s.journal = leads_to_journal(STDERR_FILENO);
+  s.day_bytes = 0;
+  s.left_out = 0;
   if (options.folder.empty()) {
     if (s.file >= 0) ::close(s.file);
     s.file = -1;
@@ -158,16 +204,14 @@ Line::~Line() {
   text_ += '\n';
   Sink& s = sink();
   const std::lock_guard<std::mutex> lock(s.mutex);
-  bytes_written += text_.size();
-  if (s.options.to_stderr) {
-    if (s.journal) write_all(STDERR_FILENO, journal_prefix(level_));
-    write_all(STDERR_FILENO, text_);
+  if (!spend(s, level_, text_.size())) return;
+  if (s.left_out > 0) {
+    const std::uint64_t missing = std::exchange(s.left_out, 0);
+    put(s, Level::Warn,
+        timestamp() + " WRN the day's share of the log was used up left_out=" +
+            std::to_string(missing) + "\n");
   }
-  if (s.file < 0) return;
-  if (s.file_bytes + text_.size() > s.options.max_file_bytes) rotate(s);
-  if (s.file < 0) return;
-  write_all(s.file, text_);
-  s.file_bytes += text_.size();
+  put(s, level_, text_);
 }
 
 }  // namespace myst::log

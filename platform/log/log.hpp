@@ -29,6 +29,10 @@ struct Options {
   std::string name = "mysterium-node.log";  // in the folder
   std::size_t max_file_bytes = 512 * 1024;  // then it becomes <name>.1, .1 becomes .2 ...
   unsigned old_files = 3;
+  // At level Info and above, lines beyond this many bytes a (UTC) day are left out and counted;
+  // errors have as much again. The reference writes 35 MB an hour, which wears out cards. 0: no
+  // limit.
+  std::size_t max_bytes_a_day = 1024 * 1024;
 };
 // Before it: Info to stderr. Again: replaces the settings. Io: the folder or file cannot be
 // written; stderr works all the same.

@@ -1,11 +1,10 @@
 #include "platform/net/tls_stream.hpp"
 
-#include <malloc.h>
-
 #include <algorithm>
 
 #include "platform/loop/timer.hpp"
 #include "platform/net/tls_native.hpp"
+#include "platform/system/memory.hpp"
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 #include <psa/crypto.h>
 #endif
@@ -164,7 +163,7 @@ void State::handshake() {
     if (trust != nullptr) {
       const bool last = trust.use_count() == 1;
       trust.reset();
-      if (last) (void)::malloc_trim(0);
+      if (last) trim_heap();  // the bundle was half a megabyte
     }
     inner->pause();  // until start()
     on_open({});

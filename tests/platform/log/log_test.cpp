@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -68,6 +70,46 @@ TEST_F(LogTest, CutsLongValues) {
   ASSERT_TRUE(open(options_).ok());
   info("long", "text", std::string(100000, 'x'));
   EXPECT_LT(content().size(), 700u);
+}
+
+TEST_F(LogTest, ADayHasItsShareAndErrorsHaveAsMuchAgain) {
+  options_.max_bytes_a_day = 2000;
+  ASSERT_TRUE(open(options_).ok());
+  for (int i = 0; i < 100; ++i) info("a line of some length", "i", i);
+  EXPECT_LE(content().size(), 2000u);
+  error("errors still pass");
+  EXPECT_NE(content().find("used up left_out="), std::string::npos);
+  EXPECT_NE(content().find("errors still pass"), std::string::npos);
+  for (int i = 0; i < 100; ++i) error("an error of some length", "i", i);
+  EXPECT_LE(content().size(), 4200u);
+  options_.level = Level::Debug;
+  ASSERT_TRUE(open(options_).ok());
+  for (int i = 0; i < 100; ++i) info("who asks for details gets them", "i", i);
+  EXPECT_NE(content().find("i=99"), std::string::npos);
+}
+
+TEST_F(LogTest, TheJournalGetsPrioritiesAndOthersDoNot) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  struct stat info_of {};
+  ASSERT_EQ(::fstat(ends[1], &info_of), 0);
+  const int saved = ::dup(STDERR_FILENO);
+  const auto say = [&](const std::string& stream) {
+    ::setenv("JOURNAL_STREAM", stream.c_str(), 1);
+    ::dup2(ends[1], STDERR_FILENO);
+    const Status opened = open({});
+    warn("hello");
+    ::dup2(saved, STDERR_FILENO);
+    EXPECT_TRUE(opened.ok());
+    char text[256];
+    const ssize_t size = ::read(ends[0], text, sizeof text);
+    return std::string(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+  };
+  EXPECT_EQ(say(std::to_string(info_of.st_dev) + ":" + std::to_string(info_of.st_ino)).substr(0, 4),
+            "<4>2");
+  EXPECT_EQ(say("1:1").substr(0, 1), "2");  // redirected: the date
+  ::unsetenv("JOURNAL_STREAM");
+  for (const int fd : {ends[0], ends[1], saved}) ::close(fd);
 }
 
 TEST(RateLimit, AllowsABurstAndThenOneEachInterval) {
