@@ -161,7 +161,7 @@ void Forwarder::finish_with(std::uint32_t ticket, Rcode rcode) {
 
 void Forwarder::finish(std::uint32_t ticket, Bytes answer) {
   const auto found = pending_.find(ticket);
-  if (!answer.empty()) push(SendAnswer{found->second.client, std::move(answer)});
+  if (!answer.empty()) push(SendAnswer{ticket, found->second.client, std::move(answer)});
   pending_.erase(found);
 }
 

@@ -36,7 +36,7 @@ class Forwarder {
     Policy policy;
   };
   static constexpr std::size_t kMaxUpstreams = 8;
-  static constexpr std::size_t kMaxInFlight = 512;         // full: the query is dropped
+  static constexpr std::size_t kMaxInFlight = 256;         // full: the query is dropped
   static constexpr std::size_t kMaxInFlightOfClient = 64;  // ... of one client address
   static constexpr std::size_t kMaxActions = 4 * kMaxInFlight;
 
@@ -55,7 +55,8 @@ class Forwarder {
     Endpoint upstream;
     Bytes message;
   };
-  struct SendAnswer {
+  struct SendAnswer {  // the last action of a ticket
+    std::uint32_t ticket;
     Client client;
     Bytes message;
   };

@@ -1,0 +1,223 @@
+#!/bin/bash
+# A provider serving a session and a consumer using a tunnel, on real packets. The tunnel itself is a
+# wire: what is tested is everything around it.
+#
+#   c (consumer) --myst3-- p (provider) --lan-- h (home router) --wan-- w (the internet)
+#                          p --lan-- n (neighbour in the provider's LAN)
+prefix=mystsys-
+. "$(dirname "$0")/lib.sh"
+tool=$bin/netns_host_network_tool
+python=$(PYENV_VERSION=system command -v /usr/bin/python3 || command -v python3)
+
+network() {
+  local one
+  ns_del c p h w n
+  ns_add c p h w n
+  for one in c p h w n; do in_ns $one sysctl -qw net.ipv6.conf.default.accept_dad=0; done
+  in_ns h ip link add lan type bridge && in_ns h ip link set lan up || { reason="no bridge"; return 77; }
+  wire h lan-p - p eth0 192.168.50.2/24; wire h lan-n - n eth0 192.168.50.3/24
+  in_ns h ip link set lan-p master lan; in_ns h ip link set lan-n master lan
+  in_ns h ip addr add 192.168.50.1/24 dev lan
+  wire h wan 198.51.100.2/24 w eth0 198.51.100.1/24
+  in_ns w ip addr add 203.0.113.7/32 dev eth0; in_ns w ip addr add 203.0.113.8/32 dev eth0
+  nat_router h wan "${1:-cone}"
+  route p default via 192.168.50.1; route n default via 192.168.50.1; route h default via 198.51.100.1
+  rm -rf "$work/state" "$work/etc"; mkdir -p "$work/state" "$work/etc"
+  export MYST_RESOLV_CONF=$work/etc/resolv.conf
+  echo 'nameserver 203.0.113.8' >"$MYST_RESOLV_CONF"
+  serve_net w web echo 203.0.113.7 80 && serve_net w dns dns 203.0.113.8 203.0.113.7 &&
+    serve_net n neighbour echo 192.168.50.3 80
+}
+serve_net() { local n=$1 name=$2; shift 2; spawn "$name" in_ns "$n" "$python" "$here/net.py" "$@"; wait_line 10 "$name" ready; }
+net() { local n=$1; shift; in_ns "$n" "$python" "$here/net.py" "$@" 2>/dev/null; }
+
+# node <ns> [policy]: starts the tool; tell <command...>: one line to it, its answer in $answer.
+node() {
+  mkfifo "$work/tell"; exec 8<>"$work/tell"; rm "$work/tell"
+  : >"$work/node.out"; told=1
+  spawn node in_ns "$1" "$tool" "$work/state" ${2:-} <&8
+  wait_line 10 node ready || { fail "node: $(cat "$work/node.out" "$work/node.err")"; return 1; }
+}
+enough_lines() { [ "$(wc -l <"$work/node.out")" -ge "$told" ]; }
+tell() {
+  told=$((told + 1))
+  echo "$*" >&8
+  wait_for 20 enough_lines || { fail "$*: no answer"; return 1; }
+  answer=$(sed -n "${told}p" "$work/node.out")
+  case $answer in ok*) ;; *) reason=${reason:-"$*: $answer $(cat "$work/node.err")"}; return 1 ;; esac
+}
+end_node() { echo quit >&8; wait_line 10 node ended; exec 8>&-; wait_for 5 process_gone "$spawned"; }
+must() { "$@" >/dev/null || { fail "should work: $*"; return 1; }; }
+must_not() { if "$@" >/dev/null; then fail "should not work: $*"; return 1; fi; }
+is() { [ "$1" = "$2" ] || fail "got '$1' instead of '$2'${3:+ ($3)}"; }
+
+session_wire() {  # the "tunnel": the provider's end has no address yet
+  wire p myst3 - c tun0 10.182.3.2/24
+  route c default via 10.182.3.1
+}
+serving() {
+  network || return
+  node p "${1:-}" && tell start && tell claim myst3 && session_wire && tell session myst3 10.182.3.1/24 "${2:-0}" ${1:-}
+}
+rules() { in_ns p iptables-save | grep -v -e '^#' -e '^:' -e '^\*' -e COMMIT; }
+
+test_session_reaches_the_internet_and_nothing_else() {
+  serving || return
+  is "$(net c ask tcp 203.0.113.7 80)" 198.51.100.2 "through both NATs" || return
+  is "$(net c ask udp 203.0.113.7 80)" 198.51.100.2 || return
+  must_not net c ask tcp 192.168.50.3 80 || return      # the provider's LAN
+  must_not net c ask udp 192.168.50.3 80 || return
+  serve_net p own echo 0.0.0.0 8080
+  must_not net c ask tcp 10.182.3.1 8080 || return      # the provider itself, by all its names
+  must_not net c ask tcp 192.168.50.2 8080 || return
+  must_not net c ask udp 10.182.3.1 8080 || return
+  must net n ask tcp 192.168.50.2 8080 || return        # who else is served, still is
+  # Any source address fits through WireGuard's allowed IPs.
+  in_ns c ip addr add 192.168.50.77/32 dev tun0
+  must_not net c ask udp 192.168.50.3 80 192.168.50.77 || return
+  must_not net c ask udp 203.0.113.7 80 192.168.50.77 || return
+  # Nobody opens connections to the consumer.
+  serve_net c behind echo 10.182.3.2 80
+  route n 10.182.3.0/24 via 192.168.50.2
+  must_not net n ask tcp 10.182.3.2 80 || return
+  is "$(in_ns p sysctl -n net.ipv6.conf.myst3.disable_ipv6)" 1 || return
+  end_node; is "$(rules)" "" "rules are left"
+}
+test_session_dns_by_udp_and_tcp() {
+  serving || return
+  is "$(net c resolve 10.182.3.1 any.test)" 203.0.113.7 udp || return
+  is "$(net c resolve 10.182.3.1 any.test tcp)" 203.0.113.7 tcp || return
+  # An open resolver is a weapon: nobody else is answered.
+  in_ns n ip addr add 192.168.50.4/24 dev eth0
+  must_not net n resolve 192.168.50.2 any.test; local code=$?
+  end_node; return $code
+}
+test_session_dns_policy_opens_what_it_allows() {
+  serving policy || return
+  must_not net c ask tcp 203.0.113.7 80 || return
+  is "$(net c resolve 10.182.3.1 x.forbidden.test)" 203.0.113.7 || return
+  must_not net c ask tcp 203.0.113.7 80 || return
+  is "$(net c resolve 10.182.3.1 x.allowed.test)" 203.0.113.7 || return
+  must net c ask tcp 203.0.113.7 80; local code=$?
+  end_node; return $code
+}
+test_session_ends_and_leaves_nothing() {
+  serving || return
+  before=$(rules)
+  tell claim myst4 || return
+  ip -n ${prefix}p tuntap add dev myst4 mode tun
+  tell session myst4 10.182.4.1/24 && tell end-session myst4 || return
+  is "$(rules)" "$before" || return
+  ip -n ${prefix}p link del myst4
+  tell drop myst4 && tell end-session myst3 && tell drop myst3 && tell stop || return
+  is "$(rules)" "" || return
+  is "$(in_ns p sysctl -n net.ipv4.ip_forward)" 0 || return
+  must_not ip -n ${prefix}p -o link show myst3 2>/dev/null || return  # dropped: gone, although its maker had not removed it
+  end_node
+}
+test_session_is_fast_to_open() {
+  serving || return
+  local i ms worst=0
+  for i in 10 11 12 13 14 15; do
+    tell claim myst$i || return
+    ip -n ${prefix}p tuntap add dev myst$i mode tun
+    tell session myst$i 10.182.$i.1/24 || return
+    ms=$(echo "$answer" | awk '{print int($2 + 1)}')
+    [ "$ms" -gt "$worst" ] && worst=$ms
+  done
+  echo "# a session's rules, addresses and journal: at most $worst ms"
+  end_node
+  # The budget of a whole connect is 100 ms; a loaded machine gets some slack.
+  [ "$worst" -le 150 ] || fail "opening a session took $worst ms"
+}
+test_session_rate_is_limited() {
+  serving "" 1000000 || return
+  serve_net w feed feed 203.0.113.7 81
+  local rate
+  rate=$(net c load 203.0.113.7 81 3000000)
+  end_node
+  [ "${rate:-0}" -gt 300000 ] && [ "$rate" -lt 1300000 ] || fail "$rate bytes a second"
+}
+test_session_without_a_name_server_port_is_refused() {
+  network || return
+  spawn taken in_ns p "$python" "$here/net.py" echo 0.0.0.0 11253
+  wait_line 10 taken ready; node p || return
+  if tell start; then fail "it claims to serve"; return 1; fi
+  reason=""
+  wait_for 5 test -z "$(rules)"; is "$(rules)" "" "rules are left"; local code=$?
+  end_node; return $code
+}
+test_earlier_drop_of_others_does_not_win() {
+  network || return
+  in_ns p iptables -P FORWARD DROP; in_ns p iptables -A FORWARD -j DROP
+  node p && tell start && tell claim myst3 && session_wire && tell session myst3 10.182.3.1/24 || return
+  is "$(net c ask tcp 203.0.113.7 80)" 198.51.100.2; local code=$?
+  end_node; return $code
+}
+
+# The provider's own uplink as a consumer's: p is the host, myst0 a wire to w.
+consuming() {
+  network || return
+  wire p myst0 - w tun0 10.182.9.1/24
+  in_ns w ip addr add 203.0.113.9/32 dev eth0
+  node p
+}
+test_tunnel_takes_everything_but_the_provider() {
+  consuming || return
+  tell outbound && is "$answer" "ok ${answer#ok }" || return
+  case $answer in *192.168.50.2) ;; *) fail "outbound: $answer"; return 1 ;; esac
+  tell exclude 203.0.113.9 && tell exclude 192.168.50.3 || return
+  is "$(in_ns p ip route show 203.0.113.9)" "203.0.113.9 via 192.168.50.1 dev eth0 proto static " || return
+  is "$(in_ns p ip route show 192.168.50.3/32)" "" "an on-link peer needs no route" || return
+  tell tunnel myst0 10.182.9.2/24 10.182.9.1 || return
+  is "$(net p ask tcp 203.0.113.7 80)" 10.182.9.2 "through the tunnel" || return
+  is "$(cat "$MYST_RESOLV_CONF" | grep nameserver)" "nameserver 10.182.9.1" || return
+  in_ns p ip -6 route show | grep -q '^8000::/1 dev myst0' || { fail "no IPv6 half routes"; return 1; }
+  in_ns p ip route get 203.0.113.9 | grep -q 'via 192.168.50.1 dev eth0' || { fail "provider inside its tunnel"; return 1; }
+  tell end-tunnel myst0 && tell release 203.0.113.9 && tell release 192.168.50.3 || return
+  is "$(cat "$MYST_RESOLV_CONF")" "nameserver 203.0.113.8" || return
+  is "$(in_ns p ip route | grep -c static)" 0 "routes left"; local code=$?
+  end_node; return $code
+}
+route_follows() { in_ns p ip route show 203.0.113.9 | grep -q "via $1"; }
+test_exclusion_follows_the_gateway() {
+  consuming || return
+  tell exclude 203.0.113.9 && tell tunnel myst0 10.182.9.2/24 || return
+  in_ns h ip addr add 192.168.50.254/24 dev lan
+  in_ns p ip route replace default via 192.168.50.254
+  wait_for 5 route_follows 192.168.50.254 || { fail "$(in_ns p ip route)"; return 1; }
+  end_node; is "$(in_ns p ip route | grep -c 203.0.113.9)" 0
+}
+test_kill_switch_lets_nothing_out() {
+  consuming || return
+  mkfifo "$work/talk"; exec 6<>"$work/talk"; rm "$work/talk"
+  spawn talk in_ns p "$python" "$here/net.py" talk 203.0.113.7 80 <&6
+  wait_line 5 talk connected || { fail "talk"; return 1; }
+  echo >&6; wait_line 5 talk got || { fail "talk"; return 1; }
+  # Somebody's connection from outside must survive.
+  serve_net p ssh echo 0.0.0.0 22
+  must net n ask tcp 192.168.50.2 22 || return
+  tell kill-switch 0 - 203.0.113.9 || return
+  must_not net p ask tcp 203.0.113.7 80 || return
+  must_not net p ask udp 203.0.113.7 80 || return
+  must_not net p resolve 203.0.113.8 any.test || return
+  must net n ask tcp 192.168.50.2 22 || return
+  echo >&6; wait_line 10 talk broken || { fail "a flow that was open before goes on"; return 1; }
+  serve_net w provider echo 203.0.113.9 90
+  must net p ask tcp 203.0.113.9 90 || return
+  in_ns p ip6tables-save | grep -q KILL_SWITCH || { fail "no IPv6 twin"; return 1; }
+  # With the tunnel up, through it and only through it.
+  tell exclude 203.0.113.9 && tell tunnel myst0 10.182.9.2/24 && tell kill-switch 0 myst0 203.0.113.9 || return
+  is "$(net p ask tcp 203.0.113.7 80)" 10.182.9.2 || return
+  tell end-tunnel myst0 || return
+  must_not net p ask tcp 203.0.113.7 80 || return
+  tell end-kill-switch 0 && tell release 203.0.113.9 || return
+  is "$(rules)" "" "rules are left" || return
+  must net p ask tcp 203.0.113.7 80; local code=$?
+  exec 6>&-; end_node; return $code
+}
+test_symmetric_router_changes_ports() {
+  network symmetric || return
+  in_ns h iptables-save -t nat | grep -q -- '--random' && must net p ask udp 203.0.113.7 80
+}
+run_tests "$@"
