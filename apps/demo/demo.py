@@ -7,7 +7,7 @@ import time
 import network
 from network import DemoError, HUB, PUBLIC, STATE, WEB, http, inside, sh, spawn, wait_for
 
-BIN = os.path.join(os.path.dirname(__file__), '../../build/release/bin')
+BIN = os.environ.get('MYST_DEMO_BIN') or os.path.join(os.path.dirname(__file__), '../../build/release/bin')
 MYST, MYST_HUB = (os.path.abspath(f'{BIN}/{name}') for name in ('myst', 'myst-hub'))
 HUB_URL = f'http://{HUB}:8080'
 API = 'http://127.0.0.1:4050'

@@ -115,7 +115,8 @@ Status Tunnels::open(const core::node::ServiceTunnelOpen& request, platform::Uni
     (void)changes_.undo("device " + request.link);
     return status;
   }
-  tunnels_[request.tunnel] = Tunnel{std::move(device), request.link, false};
+  tunnels_[request.tunnel] =
+      Tunnel{std::move(device), request.link, false, {label(request.tunnel)}};
   return {};
 }
 
@@ -131,10 +132,14 @@ Status Tunnels::open(const core::node::ConsumerTunnelOpen& request, platform::Un
       std::chrono::duration_cast<std::chrono::seconds>(request.keepalive).count());
   peer.allowed_ips = {IpPrefix{IpAddress(), 0}, IpPrefix{IpAddress::v6({}), 0}};
   config.peers.push_back(std::move(peer));
+  if (request.keep_routes) {
+    for (const auto& [id, tunnel] : tunnels_) {
+      if (tunnel.link == request.link) return take_over(id, request, std::move(config));
+    }
+  }
   MYST_TRY_ASSIGN(auto device, make_device(request.link, std::move(config)));
-  device->on_handshake([this, tunnel = request.tunnel](const wireguard::PublicKey&) {
-    on_up_(tunnel);
-  });
+  device->on_handshake(
+      [this, tunnel = request.tunnel](const wireguard::PublicKey&) { on_up_(tunnel); });
 
   core::ConsumerTunnel tunnel;
   tunnel.link = request.link;
@@ -148,14 +153,42 @@ Status Tunnels::open(const core::node::ConsumerTunnelOpen& request, platform::Un
     (void)changes_.undo("device " + request.link);
     return status;
   }
-  tunnels_[request.tunnel] = Tunnel{std::move(device), request.link, true};
+  tunnels_[request.tunnel] = Tunnel{std::move(device), request.link, true, {label(request.tunnel)}};
+  return {};
+}
+
+// The device and its routes stay; keys, peer, socket, address and resolvers change.
+Status Tunnels::take_over(core::node::TunnelId old, const core::node::ConsumerTunnelOpen& request,
+                          wireguard::DeviceConfig config) {
+  core::Plan plan;
+  plan.push_back(core::AddAddress{request.link, request.address});
+  if (!request.dns.empty()) plan.push_back(core::SetDns{request.link, request.dns, {}});
+  MYST_TRY(changes_.apply(label(request.tunnel), plan));
+  auto node = tunnels_.extract(old);
+  Tunnel& tunnel = node.mapped();
+  const auto set_up = [&]() -> Status {
+    MYST_TRY(tunnel.device->set_private_key(config.private_key));
+    if (config.socket.valid()) MYST_TRY(tunnel.device->set_socket(std::move(config.socket)));
+    return tunnel.device->set_peers(std::move(config.peers));
+  };
+  if (const Status status = set_up(); !status.ok()) {
+    (void)changes_.undo(label(request.tunnel));
+    tunnels_.insert(std::move(node));
+    return status;
+  }
+  tunnel.device->on_handshake(
+      [this, id = request.tunnel](const wireguard::PublicKey&) { on_up_(id); });
+  tunnel.labels.push_back(label(request.tunnel));
+  node.key() = request.tunnel;
+  tunnels_.insert(std::move(node));
   return {};
 }
 
 void Tunnels::close(core::node::TunnelId tunnel) {
   const auto found = tunnels_.find(tunnel);
   if (found == tunnels_.end()) return;
-  (void)changes_.undo(label(tunnel));
+  auto& labels = found->second.labels;
+  for (auto at = labels.rbegin(); at != labels.rend(); ++at) (void)changes_.undo(*at);
   found->second.device.reset();
   (void)changes_.undo("device " + found->second.link);
   tunnels_.erase(found);

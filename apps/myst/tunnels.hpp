@@ -28,7 +28,7 @@ class Tunnels {
   struct Config {
     std::vector<IpPrefix> protected_networks;
     std::uint16_t dns_port = 11253;
-    std::uint32_t provider_mtu_bytes = 0;  // 0: the engine's default
+    std::uint32_t provider_mtu_bytes = 0;      // 0: the engine's default
     std::uint64_t limit_bytes_per_second = 0;  // per session; 0: none
     std::string resolv_conf = "/etc/resolv.conf";
   };
@@ -64,10 +64,13 @@ class Tunnels {
     std::unique_ptr<wireguard::Device> device;
     std::string link;
     bool consumer = false;
+    std::vector<std::string> labels;  // of the changes, in the order they were made
   };
 
   Result<std::unique_ptr<wireguard::Device>> make_device(const std::string& link,
                                                          wireguard::DeviceConfig config);
+  Status take_over(core::node::TunnelId old, const core::node::ConsumerTunnelOpen& request,
+                   wireguard::DeviceConfig config);
   Status apply_all(const std::vector<core::RouteExclusions::Action>& actions);
   std::vector<std::string> links() const;
   void watch_routes();

@@ -1,0 +1,327 @@
+#include "apps/myst/executor.hpp"
+
+#include <cstdlib>
+#include <utility>
+#include <variant>
+
+#include "drivers/discovery/proposal_codec.hpp"
+
+namespace myst::app {
+namespace {
+
+constexpr Duration kShutdownLimit = std::chrono::seconds(10);
+constexpr int kPortTries = 200;
+constexpr Error kNoChain{Errc::Unsupported, 0, "this network has no chain"};
+
+}  // namespace
+
+Executor::Executor(Parts parts, Config config, OnEvent on_event)
+    : parts_(parts),
+      config_(std::move(config)),
+      on_event_(std::move(on_event)),
+      node_(config_.node, parts.rng, parts.loop.now()),
+      brokers_(parts.loop, parts.rng, config_.brokers,
+               Brokers::Handlers{
+                   [this] {
+                     log::info("broker connected");
+                     run([](core::Node& node, Now now) { node.handle_broker_connected(now); });
+                   },
+                   [this](const std::string& server, const Error& why, bool was_connected) {
+                     if (was_connected) {
+                       run([](core::Node& node, Now now) { node.handle_broker_lost(now); });
+                     }
+                     if (was_connected || failures_.allow(parts_.loop.instant())) {
+                       log::warn("broker is away, trying again", "server", server, "why", why.what);
+                     }
+                   },
+                   [this](const std::string& text) {
+                     if (failures_.allow(parts_.loop.instant())) {
+                       log::warn("broker refused something; is this machine's clock right?", "said",
+                                 text);
+                     }
+                   },
+                   [this](core::node::BrokerId broker, std::uint32_t tag, std::string_view reply,
+                          ByteSpan payload) {
+                     run([&](core::Node& node, Now now) {
+                       node.handle_broker_message(now, broker, tag, reply, payload);
+                     });
+                   }}),
+      bypass_(parts.loop, parts.tunnels, config_.backend_hosts),
+      timer_(parts.loop,
+             [this] { run([](core::Node& node, Now now) { node.handle_timeout(now); }); }),
+      shutdown_limit_(parts.loop, [this] {
+        if (on_idle_) std::exchange(on_idle_, nullptr)();
+      }) {}
+
+Executor::~Executor() = default;
+
+void Executor::drain() {
+  if (draining_) return;  // the loop below goes on with what was queued
+  draining_ = true;
+  for (;;) {
+    if (auto action = node_.poll_action()) {
+      std::visit([this](auto&& a) { execute(std::move(a)); }, std::move(*action));
+      continue;
+    }
+    auto event = node_.poll_event();
+    if (!event) break;
+    on_event_(*event);
+  }
+  timer_.arm(node_.next_timeout());
+  draining_ = false;
+  if (on_idle_ && node_.idle()) {
+    shutdown_limit_.cancel();
+    std::exchange(on_idle_, nullptr)();
+  }
+}
+
+void Executor::answer(ActionId id, Result<Outcome> result) {
+  node_.handle_action_done(parts_.loop.now(), id, std::move(result));
+  drain();
+}
+
+void Executor::answer_status(ActionId id, const Status& status) {
+  if (status.ok()) {
+    answer(id, Result<Outcome>(Outcome(core::node::Done{})));
+  } else {
+    answer(id, Result<Outcome>(status.error()));
+  }
+}
+
+void Executor::log_failure(const char* what, const Error& error) {
+  if (!failures_.allow(parts_.loop.instant())) return;
+  log::warn(what, "why", error.what, "code", to_string(error.code), "said",
+            parts_.tunnels.last_message());
+}
+
+// --- datagrams
+
+Result<platform::UdpSocket> Executor::open_port() {
+  const auto count = static_cast<std::uint64_t>(config_.last_port - config_.first_port) + 1;
+  Error last{Errc::Unavailable, 0, "no free UDP port in udp.ports"};
+  const std::uint64_t start = parts_.rng.below(count);
+  for (std::uint64_t i = 0; i < count && i < kPortTries; ++i) {
+    platform::UdpSocket::Options options;
+    options.local =
+        Endpoint{IpAddress(), static_cast<std::uint16_t>(config_.first_port + (start + i) % count)};
+    auto socket = platform::UdpSocket::open(parts_.loop, options);
+    if (socket.ok()) return socket;
+    last = socket.error();
+  }
+  return last;
+}
+
+void Executor::execute(core::node::UdpOpen&& action) {
+  auto socket = open_port();
+  if (!socket.ok()) {
+    answer(action.id, Result<Outcome>(socket.error()));
+    return;
+  }
+  const core::node::SocketId id = action.socket;
+  const auto [at, fresh] = sockets_.insert_or_assign(id, std::move(*socket));
+  (void)fresh;
+  at->second.receive([this, id](const Endpoint& from, ByteSpan bytes) {
+    run([&](core::Node& node, Now now) { node.handle_datagram(now, id, from, bytes); });
+  });
+  answer(action.id, Outcome(core::node::Port{at->second.local().port}));
+}
+
+void Executor::execute(core::node::UdpClose&& action) { sockets_.erase(action.socket); }
+
+void Executor::execute(core::node::UdpSend&& action) {
+  const auto found = sockets_.find(action.socket);
+  if (found == sockets_.end()) return;
+  const std::optional<int> ttl = action.ttl == 0 ? std::nullopt : std::optional<int>(action.ttl);
+  (void)found->second.send(action.to, action.bytes, ttl);  // an error counts as loss
+}
+
+platform::UniqueFd Executor::take_socket(const std::optional<core::node::SocketId>& id) {
+  if (!id) return {};
+  const auto found = sockets_.find(*id);
+  if (found == sockets_.end()) return {};
+  platform::UniqueFd fd(found->second.release_fd());
+  sockets_.erase(found);
+  return fd;
+}
+
+void Executor::execute(core::node::MapPorts&& action) {
+  answer(action.id,
+         Result<Outcome>(Error{Errc::Unsupported, 0, "no router port mapping on this machine"}));
+}
+void Executor::execute(core::node::UnmapPorts&&) {}
+
+// --- broker
+
+void Executor::execute(core::node::BrokerOpen&& action) {
+  brokers_.open(action,
+                [this, id = action.id](const Status& status) { answer_status(id, status); });
+}
+void Executor::execute(core::node::BrokerClose&& action) { brokers_.close(action.broker); }
+void Executor::execute(core::node::BrokerSubscribe&& action) { brokers_.subscribe(action); }
+void Executor::execute(core::node::BrokerUnsubscribe&& action) {
+  brokers_.unsubscribe(action.broker, action.tag);
+}
+void Executor::execute(core::node::BrokerPublish&& action) {
+  const Status status = brokers_.publish(action);
+  if (!status.ok()) log_failure("broker message not sent", status.error());
+}
+void Executor::execute(core::node::BrokerRequest&& action) {
+  brokers_.request(action, answerer<Bytes>(action.id));
+}
+void Executor::execute(core::node::PublishProposal&& action) {
+  answer_status(action.id, brokers_.publish_signed(
+                               action.topic, as_bytes(discovery::proposal_message(action.proposal)),
+                               action.signer));
+}
+
+// --- this host
+
+void Executor::execute(core::node::FindNetworkFacts&& action) {
+  parts_.facts.network_facts(answerer<core::node::NetworkFacts>(action.id));
+}
+void Executor::execute(core::node::FindPublicIp&& action) {
+  parts_.facts.public_ip_now(answerer<IpAddress>(action.id));
+}
+void Executor::execute(core::node::FindLocation&& action) {
+  parts_.facts.location([this, id = action.id](Result<discovery::LocationAnswer> location) {
+    if (!location.ok()) {
+      answer(id, Result<Outcome>(location.error()));
+    } else {
+      answer(id, Outcome(std::move(location->location)));
+    }
+  });
+}
+
+// --- routes, firewall, tunnels
+
+void Executor::execute(core::node::ExcludeAddress&& action) {
+  const Status status = parts_.tunnels.exclude(action.ip);
+  if (!status.ok()) log_failure("no route around the tunnel", status.error());
+  answer_status(action.id, status);
+}
+void Executor::execute(core::node::BypassBackends&& action) {
+  if (action.on) {
+    bypass_.begin(action.slot);
+  } else {
+    bypass_.end(action.slot);
+  }
+}
+void Executor::execute(core::node::ReleaseAddress&& action) { parts_.tunnels.release(action.ip); }
+
+void Executor::execute(core::node::KillSwitchOn&& action) {
+  const Status status = parts_.tunnels.kill_switch_on(action);
+  if (!status.ok()) log_failure("kill switch not set", status.error());
+  answer_status(action.id, status);
+}
+void Executor::execute(core::node::KillSwitchOff&& action) {
+  parts_.tunnels.kill_switch_off(action.slot);
+}
+
+void Executor::execute(core::node::ServiceTunnelOpen&& action) {
+  const Status status = parts_.tunnels.open(action, take_socket(action.socket));
+  if (!status.ok()) log_failure("session tunnel not opened", status.error());
+  answer_status(action.id, status);
+}
+void Executor::execute(core::node::ServiceTunnelClose&& action) {
+  parts_.tunnels.close(action.tunnel);
+  answer_status(action.id, {});
+}
+void Executor::execute(core::node::ConsumerTunnelOpen&& action) {
+  const Status status = parts_.tunnels.open(action, take_socket(action.socket));
+  if (!status.ok()) log_failure("tunnel not opened", status.error());
+  answer_status(action.id, status);
+  parts_.facts.forget();  // the host's public address is another one now
+}
+void Executor::execute(core::node::ConsumerTunnelClose&& action) {
+  parts_.tunnels.close(action.tunnel);
+  parts_.facts.forget();
+  answer_status(action.id, {});
+}
+void Executor::execute(core::node::ReadTunnel&& action) {
+  const auto counters = parts_.tunnels.counters(action.tunnel);
+  if (counters) node_.handle_tunnel_counters(parts_.loop.now(), action.tunnel, *counters);
+}
+
+// --- market and money
+
+void Executor::execute(core::node::FindProposals&& action) {
+  parts_.market.find(action.filter, action.sort, answerer<core::node::ProposalList>(action.id));
+}
+void Executor::execute(core::node::CheckAccess&& action) {
+  parts_.market.check_access(
+      action.consumer, [this, id = action.id](const Status& status) { answer_status(id, status); });
+}
+// A network without a chain never asks these.
+void Executor::execute(core::node::CheckRegistration&& action) {
+  answer_status(action.id, kNoChain);
+}
+void Executor::execute(core::node::CheckBalance&& action) { answer_status(action.id, kNoChain); }
+void Executor::execute(core::node::CheckHermes&& action) { answer_status(action.id, kNoChain); }
+void Executor::execute(core::node::RequestPromise&& action) { answer_status(action.id, kNoChain); }
+
+// --- storage
+
+void Executor::execute(core::node::StorePayment&& action) {
+  const ActionId id = action.id;
+  parts_.store.run<Status>(
+      [a = std::move(action)](storage::Tables& tables) {
+        return tables.money.put_payment(a.record, a.chain, a.hermes, a.grand_total);
+      },
+      [this, id](const Status& status) {
+        if (!status.ok()) log_failure("payment not stored, not sent", status.error());
+        answer_status(id, status);
+      });
+}
+void Executor::execute(core::node::StoreInvoice&& action) {
+  const ActionId id = action.id;
+  parts_.store.run<Status>(
+      [a = std::move(action)](storage::Tables& tables) {
+        return tables.money.put_invoice(a.record);
+      },
+      [this, id](const Status& status) {
+        if (!status.ok()) log_failure("invoice not stored, not sent", status.error());
+        answer_status(id, status);
+      });
+}
+void Executor::execute(core::node::StoreAccepted&& action) {
+  const ActionId id = action.id;
+  parts_.store.run<Status>(
+      [a = std::move(action)](storage::Tables& tables) {
+        return tables.money.put_accepted(a.record);
+      },
+      [this, id](const Status& status) {
+        if (!status.ok()) log_failure("accepted payment not stored", status.error());
+        answer_status(id, status);
+      });
+}
+void Executor::execute(core::node::LoadGrandTotal&& action) {
+  parts_.store.run<Result<Wei>>(
+      [a = action](storage::Tables& tables) {
+        return tables.money.grand_total(a.chain, a.identity, a.hermes);
+      },
+      answerer<Wei>(action.id));
+}
+void Executor::execute(core::node::StoreSession&& action) {
+  parts_.store.run<Status>(
+      [a = std::move(action)](storage::Tables& tables) { return tables.sessions.put(a.record); },
+      [this](const Status& status) {
+        if (!status.ok()) log_failure("session history not stored", status.error());
+      });
+}
+void Executor::execute(core::node::StoreConnectivity&& action) {
+  parts_.store.run<Status>(
+      [a = std::move(action)](storage::Tables& tables) {
+        return tables.connectivity.add(a.record);
+      },
+      [this](const Status& status) {
+        if (!status.ok()) log_failure("connectivity report not stored", status.error());
+      });
+}
+
+void Executor::shutdown(std::function<void()> done) {
+  on_idle_ = [this, done = std::move(done)] { brokers_.shutdown(done); };
+  shutdown_limit_.arm_in(kShutdownLimit);
+  run([](core::Node& node, Now now) { node.shutdown(now); });
+}
+
+}  // namespace myst::app
