@@ -10,6 +10,7 @@
 
 #include "core/base/text.hpp"
 #include "core/identity/signed_subject.hpp"
+#include "drivers/discovery/api_client.hpp"
 #include "drivers/discovery/location_codec.hpp"
 #include "drivers/discovery/network_codec.hpp"
 #include "drivers/discovery/price_codec.hpp"
@@ -367,6 +368,67 @@ TEST_F(HubTest, StunAndPortCheckAnswer) {
   ASSERT_TRUE(until([&] { return !got.empty(); }));
   EXPECT_EQ(got, Bytes(probe.begin() + 2, probe.end()));
   EXPECT_NE(from.port, hub_->port_check()->port);  // another socket
+}
+
+// The client half of drivers/discovery, against what it is for.
+TEST_F(HubTest, ANodeFindsItsWayFromTheNetworkDocumentOn) {
+  start();
+  platform::HttpClient http(loop_);
+  std::optional<Result<core::NetworkDocument>> document;
+  discovery::fetch_network_document(http, "127.0.0.1:" + std::to_string(options_.http_port),
+                                    [&](Result<core::NetworkDocument> d) { document = std::move(d); });
+  ASSERT_TRUE(until([&] { return document.has_value(); }));
+  ASSERT_TRUE(document->ok());
+  discovery::ApiClient api(http, {(*document)->discovery, (*document)->location, (*document)->ip_detector,
+                                  (*document)->access_policies, {}});
+  const auto provider = node();
+  for (const char* service : {"wireguard", "noop", "unheard_of"}) {
+    const std::string body = discovery::proposal_message(proposal(*provider_, service));
+    ASSERT_TRUE(provider->publish("*.proposal-register.v3", as_bytes(body), provider_).ok());
+  }
+  ASSERT_TRUE(until([&] { return hub_->index().size() == 3; }));
+  core::SupportedKinds kinds;
+  kinds.service_types = {"wireguard", "noop"};
+  std::optional<Result<std::vector<core::Proposal>>> list;
+  std::optional<Result<core::Proposal>> one, none;
+  std::optional<Result<std::map<std::string, std::size_t>>> countries;
+  std::optional<Result<core::PriceDocument>> prices;
+  std::optional<Result<discovery::LocationAnswer>> location;
+  std::optional<Result<IpAddress>> ip;
+  std::optional<Result<bool>> allowed;
+  const std::string id = provider_->address().to_string();
+  api.proposals({}, kinds, [&](auto r) { list = std::move(r); });
+  api.proposal(id, "noop", kinds, [&](auto r) { one = std::move(r); });
+  api.proposal(id, "dvpn", kinds, [&](auto r) { none = std::move(r); });
+  api.countries({}, [&](auto r) { countries = std::move(r); });
+  api.prices([&](auto r) { prices = std::move(r); });
+  api.location([&](auto r) { location = std::move(r); });
+  api.public_ip(rng_, [&](auto r) { ip = std::move(r); });
+  api.identity_allowed(id, [&](auto r) { allowed = std::move(r); });
+  ASSERT_TRUE(until([&] {
+    return list && one && none && countries && prices && location && ip && allowed;
+  }));
+  EXPECT_EQ((*list)->size(), 2u);  // the third is of a kind we cannot use
+  EXPECT_EQ((*one)->service_type, "noop");
+  EXPECT_EQ(none->error().code, Errc::NotFound);
+  EXPECT_EQ((**countries)["LT"], 3u);
+  EXPECT_TRUE(prices->ok());
+  EXPECT_EQ((*location)->location.country, "LT");
+  EXPECT_EQ(**ip, kLoopback);
+  EXPECT_TRUE(**allowed);
+}
+
+TEST_F(HubTest, ServicesThatAreAwayAreErrorsNotCrashes) {
+  platform::HttpClient http(loop_);
+  const std::string dead = "http://127.0.0.1:" + std::to_string(options_.http_port);
+  discovery::ApiClient api(http, {dead, dead, "", dead + "/", {dead, dead + "/a", dead + "/b", dead + "/c"}});
+  int errors = 0;
+  api.proposals({}, {}, [&](const auto& r) { errors += r.ok() ? 0 : 1; });
+  api.public_ip(rng_, [&](const auto& r) { errors += r.ok() ? 0 : 1; });
+  api.identity_allowed("0x1", [&](const auto& r) { errors += r.ok() ? 0 : 1; });
+  discovery::fetch_network_document(http, "not a url", [&](const auto& r) { errors += r.ok() ? 0 : 1; });
+  discovery::fetch_network_document(http, dead, [&](const auto& r) { errors += r.ok() ? 0 : 1; });
+  EXPECT_TRUE(until([&] { return errors == 5; }));
 }
 
 TEST_F(HubTest, BusyPortIsOneSentence) {
