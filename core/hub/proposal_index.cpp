@@ -134,7 +134,12 @@ bool ProposalIndex::passes_quality(const ProposalFilter& filter, const Proposal&
 }
 
 std::string ProposalIndex::list(const ProposalFilter& filter, bool limited, Rng& rng) const {
-  std::string out;
+  struct Item {
+    const std::string* head;
+    std::string_view quality;
+  };
+  std::vector<Item> items;
+  std::size_t size = 2;
   std::map<std::string_view, std::size_t> listed;  // by country, of what passed the static tests
   const auto add = [&](const Entry& entry) {
     const Proposal& proposal = entry.indexed.proposal;
@@ -146,10 +151,9 @@ std::string ProposalIndex::list(const ProposalFilter& filter, bool limited, Rng&
     }
     const QualityRecord* record = quality_of(proposal);
     if (!passes_quality(filter, proposal, record)) return;
-    out += out.empty() ? '[' : ',';
-    out += entry.indexed.json_head;
-    out += record == nullptr ? kNoQuality : std::string_view(record->json);
-    out += '}';
+    items.push_back({&entry.indexed.json_head,
+                     record == nullptr ? kNoQuality : std::string_view(record->json)});
+    size += items.back().head->size() + items.back().quality.size() + 2;
   };
   if (!filter.provider_ids.empty()) {
     // Few providers: no scan. The same id twice is listed once.
@@ -165,7 +169,17 @@ std::string ProposalIndex::list(const ProposalFilter& filter, bool limited, Rng&
     const std::size_t first = static_cast<std::size_t>(rng.below(entries_.size()));
     for (std::size_t i = 0; i < entries_.size(); ++i) add(entries_[(first + i) % entries_.size()]);
   }
-  return out.empty() ? "null" : out + "]";
+  if (items.empty()) return "null";
+  std::string out;
+  out.reserve(size);  // megabytes: growing would copy them again and again
+  for (const Item& item : items) {
+    out += out.empty() ? '[' : ',';
+    out += *item.head;
+    out += item.quality;
+    out += '}';
+  }
+  out += ']';
+  return out;
 }
 
 std::map<std::string, std::size_t> ProposalIndex::countries(const ProposalFilter& filter) const {
