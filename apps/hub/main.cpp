@@ -1,11 +1,29 @@
 // myst-hub: the services a network needs besides its nodes.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 
 #include "apps/hub/hub.hpp"
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/system/random.hpp"
+
+namespace {
+
+// Each client of the gate costs two descriptors. Takes what the system gives, and says how many
+// clients that is.
+std::size_t clients_by_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 300;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  (void)::getrlimit(RLIMIT_NOFILE, &limit);
+  constexpr rlim_t kOthers = 1100;  // HTTP and the rest
+  return limit.rlim_cur > 2 * kOthers ? static_cast<std::size_t>((limit.rlim_cur - kOthers) / 2)
+                                      : static_cast<std::size_t>(limit.rlim_cur / 4);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace myst;
@@ -22,11 +40,16 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "myst-hub: %s\n", error->line.c_str());
     return 1;
   }
-  const auto& options = std::get<hub::Options>(parsed);
+  auto options = std::get<hub::Options>(parsed);
   (void)::signal(SIGPIPE, SIG_IGN);
   const hub::Log log = [](hub::Level level, const std::string& text) {
     std::fprintf(stderr, "%s%s\n", level == hub::Level::Warning ? "warning: " : "", text.c_str());
   };
+  if (const std::size_t most = clients_by_descriptors(); most < options.max_broker_clients) {
+    log(hub::Level::Warning, "the limit of open files allows " + std::to_string(most) + " broker clients, not " +
+                                 std::to_string(options.max_broker_clients));
+    options.max_broker_clients = most;
+  }
   platform::Loop loop;
   platform::SystemRng rng;
   auto started = hub::Hub::start(loop, rng, options, log);

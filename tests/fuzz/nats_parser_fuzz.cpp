@@ -17,7 +17,7 @@ std::string read_all(NatsParser::Sender sender, ByteSpan bytes, std::size_t step
   limits.line = 512;
   limits.payload = 1024;
   NatsParser parser(sender, limits);
-  std::string seen;
+  std::string seen, payload;  // of a payload that ends in an error, how much came first is open
   while (!bytes.empty()) {
     ByteSpan piece = bytes.first(std::min(step, bytes.size()));
     bytes = bytes.subspan(piece.size());
@@ -37,8 +37,10 @@ std::string read_all(NatsParser::Sender sender, ByteSpan bytes, std::size_t step
           if (shown.ok() && !core::parse_nats_info(*shown).ok() && info.ok()) std::abort();
         }
       } else {
-        seen += as_text(std::get<core::NatsPayload>(**token).bytes);
-        if (std::get<core::NatsPayload>(**token).last) seen += '|';
+        payload += as_text(std::get<core::NatsPayload>(**token).bytes);
+        if (!std::get<core::NatsPayload>(**token).last) continue;
+        seen += payload + "|";
+        payload.clear();
       }
     }
     if (!piece.empty()) std::abort();
