@@ -51,8 +51,9 @@ double parse_number(std::string_view text) {
   const std::string copy(text);
   char* end = nullptr;
   const double value = std::strtod(copy.c_str(), &end);
-  if (end != copy.c_str() + copy.size() || !(value > -1e300 && value < 1e300)) return 0;
-  return value;
+  if (end != copy.c_str() + copy.size()) return 0;
+  // Nothing has such a quality or bandwidth; the bound keeps the written form short.
+  return std::clamp(value, -1e12, 1e12);
 }
 
 bool parse_bool(std::string_view text) {
