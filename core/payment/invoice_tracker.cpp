@@ -10,31 +10,6 @@ namespace {
 
 constexpr Duration kTick = std::chrono::seconds{1};
 
-// Exact parts of an exchange message. Malformed: a decimal that cannot be read, a field too long.
-struct Parsed {
-  pb::ExchangeMessage wire;
-  payment::ExchangeMessage message;
-  payment::Promise promise;
-};
-
-Result<Parsed> parse(ByteSpan bytes) {
-  Parsed p;
-  MYST_TRY_ASSIGN(p.wire, pb::ExchangeMessage::decode(bytes));
-  const pb::Promise promise = p.wire.promise.value_or(pb::Promise{});
-  MYST_TRY_ASSIGN(p.promise.amount, U256::parse_wire(promise.amount));
-  MYST_TRY_ASSIGN(p.promise.fee, U256::parse_wire(promise.fee));
-  MYST_TRY_ASSIGN(p.message.agreement_id, U256::parse_wire(p.wire.agreement_id));
-  MYST_TRY_ASSIGN(p.message.agreement_total, U256::parse_wire(p.wire.agreement_total));
-  MYST_TRY_ASSIGN(p.promise.channel, payment::left_padded(promise.channel_id));
-  MYST_TRY_ASSIGN(p.promise.hashlock, payment::left_padded(promise.hashlock));
-  p.promise.chain_id = static_cast<std::uint64_t>(promise.chain_id);
-  p.message.chain_id = static_cast<std::uint64_t>(p.wire.chain_id);
-  p.message.promise_hash = payment::promise_hash(p.promise);
-  p.message.provider = Address::parse_lenient(p.wire.provider);
-  if (!p.wire.hermes_id.empty()) p.message.hermes = Address::parse_lenient(p.wire.hermes_id);
-  return p;
-}
-
 }  // namespace
 
 InvoiceTracker::InvoiceTracker(const Config& config, Rng& rng, Now now)
@@ -114,43 +89,8 @@ void InvoiceTracker::handle_sent(Now now, std::uint64_t token, const Status& ans
   fail(answer.error().code, "consumer did not take the invoice");
 }
 
-Status InvoiceTracker::check(const pb::ExchangeMessage& wire,
-                             const payment::ExchangeMessage& message,
-                             const payment::Promise& promise, const Outstanding& item) const {
-  const auto refuse = [](const char* why) { return Error{Errc::Rejected, 0, why}; };
-  const auto signer = payment::recover_exchange_signer(message, wire.signature);
-  if (!signer.ok() || *signer != config_.consumer) return refuse("payment is not signed by the consumer");
-  if (message.chain_id != config_.chain.chain_id) return refuse("payment for another chain");
-  const ByteSpan signature = wire.promise ? ByteSpan(wire.promise->signature) : ByteSpan();
-  const auto promiser = payment::recover_promise_signer(promise, signature);
-  if (!promiser.ok() || *promiser != config_.consumer) {
-    return refuse("promise is not signed by the consumer");
-  }
-  if (promise.amount < last_amount_) return refuse("promise is smaller than the one before");
-  if (!message.hermes || *message.hermes != config_.hermes) return refuse("payment through another hermes");
-  const Address channel =
-      payment::consumer_channel(config_.consumer, config_.hermes, config_.chain.registry,
-                                config_.chain.channel_implementation);
-  // Byte for byte: 20 bytes, not a padded word.
-  if (!wire.promise || wire.promise->channel_id.size() != Address::kSize ||
-      !std::equal(wire.promise->channel_id.begin(), wire.promise->channel_id.end(),
-                  channel.bytes().begin())) {
-    return refuse("promise for another channel");
-  }
-  if (promise.chain_id != config_.chain.chain_id) return refuse("promise for another chain");
-  if (message.agreement_id != agreement_) return refuse("payment for another agreement");
-  if (message.agreement_total != item.total) return refuse("payment of another total");
-  if (message.provider != config_.provider) return refuse("payment to another provider");
-  if (!last_amount_.is_zero() &&
-      U256::saturating_sub(promise.amount, last_amount_) <
-          U256::saturating_sub(item.total, last_total_)) {
-    return refuse("promise grew by less than was invoiced");
-  }
-  return {};
-}
-
 Status InvoiceTracker::handle_exchange(Now now, ByteSpan bytes) {
-  auto parsed = parse(bytes);
+  auto parsed = parse_payment(bytes);
   if (!parsed.ok()) return parsed.error();
   if (failed_) return {};
   const auto item =
@@ -158,8 +98,9 @@ Status InvoiceTracker::handle_exchange(Now now, ByteSpan bytes) {
         return o.deadline && equal_constant_time(o.hashlock, parsed->promise.hashlock);
       });
   if (item == outstanding_.end()) return {};  // too late: the next one covers it
-  if (const Status status = check(parsed->wire, parsed->message, parsed->promise, *item);
-      !status.ok()) {
+  PaymentTerms terms{config_.chain, config_.provider, config_.consumer, config_.hermes, agreement_,
+                     item->total,   last_total_,      last_amount_};
+  if (const Status status = check_payment(*parsed, terms); !status.ok()) {
     fail(status.error().code, status.error().what);
     return {};
   }

@@ -24,6 +24,7 @@
 #include "core/base/span.hpp"
 #include "core/base/time.hpp"
 #include "core/p2p/messages.hpp"
+#include "core/payment/payment_check.hpp"
 #include "core/payment/price.hpp"
 #include "core/payment/promise.hpp"
 #include "core/payment/settings.hpp"
@@ -111,8 +112,6 @@ class InvoiceTracker {
   void tick(Now now);
   void invoice(Now now, bool critical);
   void fail(Errc code, const char* why);
-  Status check(const pb::ExchangeMessage& wire, const payment::ExchangeMessage& message,
-               const payment::Promise& promise, const Outstanding& invoice) const;
 
   Config config_;
   Rng& rng_;
