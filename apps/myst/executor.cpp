@@ -222,9 +222,13 @@ void Executor::execute(core::node::ServiceTunnelOpen&& action) {
   if (!status.ok()) log_failure("session tunnel not opened", status.error());
   answer_status(action.id, status);
 }
+void Executor::close_tunnel(ActionId id, core::node::TunnelId tunnel) {
+  const auto last = parts_.tunnels.counters(tunnel);
+  parts_.tunnels.close(tunnel);
+  answer(id, last ? Outcome(*last) : Outcome(core::node::Done{}));
+}
 void Executor::execute(core::node::ServiceTunnelClose&& action) {
-  parts_.tunnels.close(action.tunnel);
-  answer_status(action.id, {});
+  close_tunnel(action.id, action.tunnel);
 }
 void Executor::execute(core::node::ConsumerTunnelOpen&& action) {
   const Status status = parts_.tunnels.open(action, take_socket(action.socket));
@@ -233,9 +237,8 @@ void Executor::execute(core::node::ConsumerTunnelOpen&& action) {
   parts_.facts.forget();  // the host's public address is another one now
 }
 void Executor::execute(core::node::ConsumerTunnelClose&& action) {
-  parts_.tunnels.close(action.tunnel);
+  close_tunnel(action.id, action.tunnel);
   parts_.facts.forget();
-  answer_status(action.id, {});
 }
 void Executor::execute(core::node::ReadTunnel&& action) {
   const auto counters = parts_.tunnels.counters(action.tunnel);

@@ -118,6 +118,7 @@ class Executor {
       }
     };
   }
+  void close_tunnel(ActionId id, core::node::TunnelId tunnel);
   Result<platform::UdpSocket> open_port();
   platform::UniqueFd take_socket(const std::optional<core::node::SocketId>& id);
   void log_failure(const char* what, const Error& error);

@@ -16,6 +16,7 @@
 #include "apps/myst/rest_listener.hpp"
 #include "core/base/text.hpp"
 #include "core/base/url.hpp"
+#include "platform/dns/dns_proxy.hpp"
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/system/files.hpp"
 #include "platform/system/random.hpp"
@@ -147,6 +148,7 @@ class Program {
     executor_.reset();
     tunnels_.reset();
     wireguard_.reset();
+    dns_.reset();
     if (changes_) {
       const Status undone = changes_->undo_all();
       if (!undone.ok()) log::error("not everything was undone", "why", undone.error().what);
@@ -323,6 +325,11 @@ class Program {
     }
     MYST_TRY(tunnels_->prepare_provider());
     facts_->watch_ports();
+    if (dns_ != nullptr) return {};
+    platform::DnsProxy::Options options;
+    options.port = static_cast<std::uint16_t>(config_.integer("dns.listen-port"));
+    MYST_TRY_ASSIGN(dns_, platform::DnsProxy::open(loop_, rng_, std::move(options)));
+    tunnels_->set_dns(dns_.get());
     return {};
   }
 
@@ -402,6 +409,7 @@ class Program {
   std::optional<platform::SystemChanges> changes_;
   std::unique_ptr<wireguard::Wireguard> wireguard_;
   std::unique_ptr<Tunnels> tunnels_;
+  std::unique_ptr<platform::DnsProxy> dns_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<keystore::Keystore> keystore_;
   std::unique_ptr<HostFacts> facts_;

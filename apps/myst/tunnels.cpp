@@ -115,8 +115,9 @@ Status Tunnels::open(const core::node::ServiceTunnelOpen& request, platform::Uni
     (void)changes_.undo("device " + request.link);
     return status;
   }
+  if (dns_ != nullptr) MYST_TRY(dns_->allow(request.network));
   tunnels_[request.tunnel] =
-      Tunnel{std::move(device), request.link, false, {label(request.tunnel)}};
+      Tunnel{std::move(device), request.link, false, request.network, {label(request.tunnel)}};
   return {};
 }
 
@@ -153,7 +154,8 @@ Status Tunnels::open(const core::node::ConsumerTunnelOpen& request, platform::Un
     (void)changes_.undo("device " + request.link);
     return status;
   }
-  tunnels_[request.tunnel] = Tunnel{std::move(device), request.link, true, {label(request.tunnel)}};
+  tunnels_[request.tunnel] =
+      Tunnel{std::move(device), request.link, true, IpPrefix{}, {label(request.tunnel)}};
   return {};
 }
 
@@ -187,6 +189,7 @@ Status Tunnels::take_over(core::node::TunnelId old, const core::node::ConsumerTu
 void Tunnels::close(core::node::TunnelId tunnel) {
   const auto found = tunnels_.find(tunnel);
   if (found == tunnels_.end()) return;
+  if (dns_ != nullptr && !found->second.consumer) dns_->disallow(found->second.network);
   auto& labels = found->second.labels;
   for (auto at = labels.rbegin(); at != labels.rend(); ++at) (void)changes_.undo(*at);
   found->second.device.reset();

@@ -15,6 +15,7 @@
 #include "core/system/consumer_plan.hpp"
 #include "core/system/provider_plan.hpp"
 #include "drivers/wireguard/device.hpp"
+#include "platform/dns/dns_proxy.hpp"
 #include "platform/loop/fd_watcher.hpp"
 #include "platform/loop/loop.hpp"
 #include "platform/netlink/route_monitor.hpp"
@@ -46,6 +47,9 @@ class Tunnels {
   Status prepare_provider();
   bool provider_prepared() const { return provider_prepared_; }
 
+  // Consumers may ask it from their session's network only; nullptr: no DNS for them.
+  void set_dns(platform::DnsProxy* dns) { dns_ = dns; }
+
   Status open(const core::node::ServiceTunnelOpen& request, platform::UniqueFd socket);
   Status open(const core::node::ConsumerTunnelOpen& request, platform::UniqueFd socket);
   void close(core::node::TunnelId tunnel);
@@ -64,6 +68,7 @@ class Tunnels {
     std::unique_ptr<wireguard::Device> device;
     std::string link;
     bool consumer = false;
+    IpPrefix network;                 // provider: whose DNS questions are answered
     std::vector<std::string> labels;  // of the changes, in the order they were made
   };
 
@@ -83,6 +88,7 @@ class Tunnels {
   Config config_;
   OnUp on_up_;
   bool provider_prepared_ = false;
+  platform::DnsProxy* dns_ = nullptr;
   std::map<core::node::TunnelId, Tunnel> tunnels_;
   core::RouteExclusions exclusions_;
   std::optional<platform::RouteMonitor> monitor_;

@@ -93,6 +93,7 @@ class Connection final : public TunnelUser, public Dial::Host {
   void close(Now now, const std::string& reason);
   void end_session(Now now);
   void leave(Now now);          // the channel goes to the farewells
+  void count_last(Now now, const node::Outcome& outcome);
   void closed_one(Now now);     // one of the things awaited while Closing
   void finish(Now now);
   void set_state(ConnectionState state);

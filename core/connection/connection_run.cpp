@@ -353,10 +353,26 @@ void Connection::close(Now now, const std::string& reason) {
     context_.tunnels.erase(*tunnel);
     ++closing_;
     context_.fx.ask(owner_, ConsumerTunnelClose{0, *tunnel},
-                    [this](Now at, Result<Outcome>&) { closed_one(at); });
+                    [this](Now at, Result<Outcome>& outcome) {
+                      if (outcome.ok()) count_last(at, *outcome);
+                      closed_one(at);
+                    });
     *tunnel = 0;
   }
   closed_one(now);
+}
+
+// What was counted after the last reading still belongs to the session that has just ended.
+void Connection::count_last(Now now, const Outcome& outcome) {
+  const auto* last = std::get_if<TunnelCounters>(&outcome);
+  if (last == nullptr || !record_.completed) return;
+  if (last->sent_bytes <= record_.bytes_sent && last->received_bytes <= record_.bytes_received) {
+    return;
+  }
+  record_.bytes_sent = std::max(record_.bytes_sent, last->sent_bytes);
+  record_.bytes_received = std::max(record_.bytes_received, last->received_bytes);
+  record_.updated = now.wall;
+  context_.fx.tell(StoreSession{record_});
 }
 
 void Connection::closed_one(Now now) {

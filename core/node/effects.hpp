@@ -187,7 +187,8 @@ struct ServiceTunnelOpen {
   std::uint16_t listen_port = 0;
   bool dns_policy = false;  // only destinations that the DNS policy opened
 };
-// Answer: Done when everything of it is gone; its names and addresses are used again only then. May
+// Answer: TunnelCounters (or Done) when everything of it is gone; its names and addresses are used
+// again only then. May
 // come before the answer to the opening, which then has to be finished or given up first.
 struct ServiceTunnelClose {
   ActionId id;
@@ -315,13 +316,14 @@ struct NetworkFacts {
   std::vector<Endpoint> port_check_servers;  // resolved; empty: no "manual" method
 };
 using ProposalList = std::vector<PricedProposal>;
-using Outcome = std::variant<Done, Port, Bytes, NetworkFacts, IpAddress, ProposalLocation,
-                             ProposalList, Wei>;
-
+// The last counters of a tunnel that was closed; where they cannot be read, Done.
 struct TunnelCounters {
   std::uint64_t sent_bytes = 0;
   std::uint64_t received_bytes = 0;
 };
+using Outcome = std::variant<Done, Port, Bytes, NetworkFacts, IpAddress, ProposalLocation,
+                             ProposalList, Wei, TunnelCounters>;
+
 
 // --- events -------------------------------------------------------------------------------------
 

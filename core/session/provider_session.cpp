@@ -337,11 +337,24 @@ void ProviderSession::on_tunnel_lost(Now now, const Error& why) {
 void ProviderSession::close_tunnel() {
   if (tunnel_ == 0) return;
   context_.tunnels.erase(tunnel_);
-  // Names and addresses are free again only when the device is gone; the session may be gone by then.
+  // Names and addresses are free again only when the device is gone; the session may be gone by
+  // then. The last bytes were counted after the last reading: the history gets them.
   context_.fx.ask(0, ServiceTunnelClose{0, tunnel_},
-                  [&context = context_, network = network_, device = device_](Now, Result<Outcome>&) {
+                  [&context = context_, network = network_, device = device_, counted = counted_,
+                   record = setup_.record](Now now, Result<Outcome>& outcome) mutable {
                     context.networks.release_network(network);
                     context.networks.release_link(device);
+                    if (!counted || !outcome.ok()) return;
+                    const auto* last = std::get_if<TunnelCounters>(&*outcome);
+                    if (last == nullptr || (last->sent_bytes <= record.bytes_received &&
+                                            last->received_bytes <= record.bytes_sent)) {
+                      return;
+                    }
+                    record.bytes_received = std::max(record.bytes_received, last->sent_bytes);
+                    record.bytes_sent = std::max(record.bytes_sent, last->received_bytes);
+                    record.completed = true;
+                    record.updated = now.wall;
+                    context.fx.tell(StoreSession{record});
                   });
   tunnel_ = 0;
 }
