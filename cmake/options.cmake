@@ -6,7 +6,8 @@ target_compile_options(myst_options INTERFACE
   -ffunction-sections -fdata-sections -fstack-protector-strong
   -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)  # no path of the building machine in programs
 target_link_options(myst_options INTERFACE -Wl,--gc-sections)
-target_compile_definitions(myst_options INTERFACE _GNU_SOURCE)
+# 64-bit sizes and inode numbers on 32-bit systems: stat() fails there otherwise on large disks.
+target_compile_definitions(myst_options INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(myst_options INTERFACE _FORTIFY_SOURCE=2)

@@ -1,7 +1,6 @@
 #include "core/base/u256.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 namespace myst {
 

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "core/base/result.hpp"
 #include "core/base/span.hpp"
@@ -19,8 +21,13 @@ class U256 {
   static constexpr std::size_t kMaxDigits = 78;  // decimal digits of 2^256 - 1
 
   constexpr U256() = default;
-  constexpr U256(std::uint64_t value)  // NOLINT: implicit by design
-      : limbs_{static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)} {}
+  // From any integer that is not negative: a negative one is our own mistake and becomes zero, not
+  // the huge amount its bits would be.
+  template <typename T, typename = std::enable_if_t<std::is_integral_v<T>>>
+  constexpr U256(T value)  // NOLINT: implicit by design
+      : U256(FromBits{}, value < T{0} ? 0 : static_cast<std::uint64_t>(value)) {
+    assert(value >= T{0});
+  }
   static constexpr U256 max() {
     U256 value;
     for (auto& limb : value.limbs_) limb = 0xffffffffu;
@@ -66,6 +73,9 @@ class U256 {
  private:
   // 32-bit limbs, least significant first: the widest that every target multiplies exactly.
   using Limbs = std::array<std::uint32_t, 8>;
+  struct FromBits {};
+  constexpr U256(FromBits, std::uint64_t value)
+      : limbs_{static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)} {}
   int compare(const U256& o) const;
   std::uint32_t divide_small(std::uint32_t divisor);  // in place; returns the remainder
   std::uint64_t divide(std::uint64_t divisor);        // in place; returns the remainder

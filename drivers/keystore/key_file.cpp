@@ -1,10 +1,10 @@
 #include "drivers/keystore/key_file.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <ctime>
+#include <chrono>
 
 #include "core/base/text.hpp"
+#include "core/base/time_text.hpp"
 #include "core/crypto/aes.hpp"
 #include "core/crypto/keccak.hpp"
 #include "core/crypto/secp256k1.hpp"
@@ -19,6 +19,8 @@ constexpr json::Limits kLimits{kMaxFileSize, 16};
 constexpr std::size_t kMaxSalt = 1024;
 constexpr std::size_t kMaxCiphertext = 64;  // version 1 pads 32 bytes to 48
 constexpr std::uint32_t kMaxIterations = 10000000;
+// n * r * p of the standard setting, sixteen times: minutes on the smallest board, not hours.
+constexpr std::uint64_t kMaxScryptWork = 16u * 262144 * 8;
 using DerivedKey = Secret<32>;  // longer ones exist, but only 32 bytes are used
 
 json::Value member(json::Value object, std::string_view name) {
@@ -64,8 +66,9 @@ Result<DerivedKey> derive(json::Value crypto, ByteSpan passphrase, std::uint64_t
     MYST_TRY_ASSIGN(const std::uint64_t n, number_member(params, "n"));
     MYST_TRY_ASSIGN(const std::uint64_t r, number_member(params, "r"));
     MYST_TRY_ASSIGN(const std::uint64_t p, number_member(params, "p"));
-    // p bounds the time: the default is 6, and 1024 of it take minutes on a small board.
-    if (r > 1024 || p > 1024) return Error{Errc::Malformed, 0, "key file scrypt parameters"};
+    if (r > 1024 || p > 1024 || n > kMaxScryptWork || n * r * p > kMaxScryptWork) {
+      return Error{Errc::Malformed, 0, "key file scrypt parameters"};
+    }
     const ScryptCost cost{n, static_cast<std::uint32_t>(r), static_cast<std::uint32_t>(p)};
     MYST_TRY(check_memory(cost, memory_limit));
     MYST_TRY(scrypt(passphrase, salt, cost, key.mutable_bytes()));
@@ -223,19 +226,13 @@ Result<std::string> seal_key(const Secret<32>& key, ByteSpan passphrase, const S
 
 std::string key_file_name(const Address& address, std::int64_t unix_nanoseconds) {
   constexpr std::int64_t kBillion = 1000000000;
-  std::int64_t seconds = unix_nanoseconds / kBillion, rest = unix_nanoseconds % kBillion;
-  if (rest < 0) {
-    rest += kBillion;
-    --seconds;
-  }
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm utc{};
-  (void)gmtime_r(&time, &utc);
-  char text[96];
-  (void)std::snprintf(text, sizeof text, "UTC--%04d-%02d-%02dT%02d-%02d-%02d.%09lldZ--",
-                      utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-                      utc.tm_sec, static_cast<long long>(rest));
-  return text + address.to_string().substr(2);
+  const std::int64_t rest = ((unix_nanoseconds % kBillion) + kBillion) % kBillion;
+  const std::chrono::seconds whole((unix_nanoseconds - rest) / kBillion);
+  std::string text = to_rfc3339(WallTime(whole));
+  std::replace(text.begin(), text.end(), ':', '-');
+  const std::string digits = std::to_string(kBillion + rest);  // a 1 in front keeps the zeros
+  text.replace(text.size() - 1, 1, "." + digits.substr(1) + "Z--");
+  return "UTC--" + text + address.to_string().substr(2);
 }
 
 }  // namespace myst::keystore

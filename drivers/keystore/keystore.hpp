@@ -1,6 +1,6 @@
 // The identities of a node: list, create, unlock, lock, import, export, and which one to use. What
-// decrypts or touches the disk runs on the owner's ordered work queue; completions and everything
-// else belong to the loop's thread.
+// decrypts or touches the disk runs on a work queue, best one of its own, since scrypt takes a
+// second; completions and everything else belong to the loop's thread.
 //
 //   Keystore keystore(loop, work, rng, {data_dir + "/keystore"});
 //   keystore.use_or_create(std::nullopt, "", [&](Result<Keystore::Used> used) { ... });

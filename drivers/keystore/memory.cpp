@@ -41,14 +41,17 @@ std::uint64_t left_in_groups() {
   for (const std::string_view line : split(text, '\n')) {
     if (line.substr(0, 3) != "0::") continue;
     std::string group(line.substr(3));
-    while (!group.empty() && group != "/") {
-      const std::string folder = "/sys/fs/cgroup" + group;
+    // Inside a container the own group is "/" and has a limit too.
+    for (bool top = false; !top;) {
+      top = group.empty() || group == "/";
+      const std::string folder = "/sys/fs/cgroup" + (top ? std::string() : group);
       const std::uint64_t limit = number(read(folder + "/memory.max"));
       const std::uint64_t used = number(read(folder + "/memory.current"));
       if (limit != kUnknown && used != kUnknown) {
         least = std::min(least, limit > used ? limit - used : 0);
       }
-      group.resize(group.find_last_of('/'));
+      const std::size_t slash = group.find_last_of('/');
+      group.resize(slash == std::string::npos ? 0 : slash);
     }
   }
   return least;

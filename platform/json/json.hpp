@@ -20,6 +20,8 @@ struct cJSON;
 
 namespace myst::json {
 
+// A tree takes some 80 bytes a value, so besides depth the number of values has a bound: one for 8
+// bytes of max_bytes, and 1,000 always. Texts of our protocols have half of that at most.
 struct Limits {
   std::size_t max_bytes = 1 << 20;
   unsigned max_depth = 32;  // nested objects and arrays
@@ -103,7 +105,8 @@ struct Member {
 class Document {
  public:
   // Malformed: not exactly one JSON text, invalid UTF-8, a NUL character in a string (C strings
-  // carry the tree), nested too deep. Full: above max_bytes. Error::detail is the offset.
+  // carry the tree), nested too deep. Full: above max_bytes, or too many values. Error::detail is
+  // the offset.
   static Result<Document> parse(std::string_view text, const Limits& limits = {});
 
   Value root() const { return Value(root_.get()); }

@@ -1,5 +1,7 @@
 #include "platform/json/scanner.hpp"
 
+#include <algorithm>
+
 #include "core/base/text.hpp"
 
 namespace myst::json {
@@ -53,6 +55,9 @@ class Scanner {
   // One scalar or an empty container, or the opening of a filled one (just_opened_).
   Status value() {
     just_opened_ = false;
+    if (++values_ > std::max<std::size_t>(1000, limits_.max_bytes / 8)) {
+      return Error{Errc::Full, static_cast<int>(at_), "too many JSON values"};
+    }
     skip_blank();
     if (at_ >= text_.size()) return error("JSON ends early");
     const char c = text_[at_];
@@ -161,7 +166,8 @@ class Scanner {
   std::string_view text_;
   Limits limits_;
   std::size_t at_ = 0;
-  std::size_t count_ = 0;
+  std::size_t count_ = 0;   // numbers so far
+  std::size_t values_ = 0;  // all values so far
   bool just_opened_ = false;
   std::string open_;  // at most max_depth brackets
   std::vector<NumberToken> numbers_;

@@ -57,7 +57,8 @@ TEST(U256, OverflowIsToldNotWrapped) {
 TEST(U256, ArithmeticAgreesWithItself) {
   test::SeededRng rng(1);
   for (int i = 0; i < 2000; ++i) {
-    const U256 a = *U256::from_bytes(ByteSpan(rng.bytes<32>()).first(rng.below(33)));
+    const U256 a =
+        *U256::from_bytes(ByteSpan(rng.bytes<32>()).first(static_cast<std::size_t>(rng.below(33))));
     const std::uint64_t d = rng.u64() >> rng.below(64);
     if (d == 0) continue;
     const U256 quotient = a.divided_by(d);
@@ -65,7 +66,8 @@ TEST(U256, ArithmeticAgreesWithItself) {
     ASSERT_EQ(back, a) << a.to_string() << " / " << d;
     ASSERT_LT(a.modulo(d), d);
     ASSERT_EQ(*U256::parse(a.to_string()), a);
-    const U256 b = *U256::from_bytes(ByteSpan(rng.bytes<32>()).first(rng.below(33)));
+    const U256 b =
+        *U256::from_bytes(ByteSpan(rng.bytes<32>()).first(static_cast<std::size_t>(rng.below(33))));
     if (const auto sum = U256::checked_add(a, b)) {
       ASSERT_EQ(*U256::checked_sub(*sum, b), a);
       ASSERT_GE(*sum, a);

@@ -153,6 +153,8 @@ TEST(KeyFile, WritesWhatTheReferenceWouldWrite) {
 
 TEST(KeyFile, NamesAndIdsHaveTheirForm) {
   const Address address = *Address::parse("0xaca1888164da6121affe87d1bac8048d9ce8feaf");
+  EXPECT_EQ(key_file_name(address, 4102444799999999999),
+            "UTC--2099-12-31T23-59-59.999999999Z--aca1888164da6121affe87d1bac8048d9ce8feaf");
   EXPECT_EQ(key_file_name(address, 1704164645000000006),
             "UTC--2024-01-02T03-04-05.000000006Z--aca1888164da6121affe87d1bac8048d9ce8feaf");
   test::SeededRng rng(2);

@@ -111,6 +111,10 @@ TEST(Json, DepthAndSizeHaveBounds) {
   EXPECT_FALSE(Document::parse(std::string(1000000, '[')).ok());
   EXPECT_EQ(Document::parse("[1,2]", {4, 32}).error().code, Errc::Full);
   EXPECT_FALSE(Document::parse(std::string(2000, '1')).ok());
+  std::string many = "[0";
+  while (many.size() < 500000) many += ",0";
+  EXPECT_EQ(Document::parse(many + "]").error().code, Errc::Full);
+  EXPECT_TRUE(Document::parse(many + "]", {1 << 22, 32}).ok());
 }
 
 TEST(Json, StringsComeOutAsUtf8) {
