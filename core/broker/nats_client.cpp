@@ -25,7 +25,7 @@ void NatsClient::set_servers(std::vector<BrokerAddress> servers) {
   config_.servers = std::move(servers);
   // Shuffled, so that the nodes of a network spread over its brokers.
   for (std::size_t i = config_.servers.size(); i > 1; --i) {
-    std::swap(config_.servers[i - 1], config_.servers[rng_.below(i)]);
+    std::swap(config_.servers[i - 1], config_.servers[static_cast<std::size_t>(rng_.below(i))]);
   }
   next_server_ = 0;
   failed_in_round_ = 0;
@@ -80,8 +80,8 @@ void NatsClient::fail(Now now, const Error& why, bool hang_up) {
   wait_ = std::clamp(wait_ * 2, config_.first_wait, config_.longest_wait);
   // 100 ms for a single client, and a tenth of longer waits so that a fleet does not come as one.
   const auto spread = std::max<Duration>(milliseconds{100}, wait_ / 10);
-  const auto jitter = Duration{static_cast<Duration::rep>(
-      rng_.below(static_cast<std::uint64_t>(spread.count())))};
+  const auto jitter =
+      Duration{static_cast<Duration::rep>(rng_.below(static_cast<std::uint64_t>(spread.count())))};
   state_ = Waiting{now.instant + wait_ + jitter};
 }
 
@@ -300,7 +300,8 @@ Result<std::uint64_t> NatsClient::subscribe(Now now, std::string_view subject,
     return Error{Errc::Full, 0, "broker subscriptions"};
   }
   const std::uint64_t sid = next_sid_++;
-  const auto added = subscriptions_.emplace(sid, Subscription{std::string(subject), std::move(signer)});
+  const auto added =
+      subscriptions_.emplace(sid, Subscription{std::string(subject), std::move(signer)});
   if (connected()) send_subscription(now, sid, added.first->second);
   return sid;
 }
@@ -348,8 +349,8 @@ Result<std::uint64_t> NatsClient::request(Now now, std::string_view subject, Byt
   const std::string token = random_text(kTokenLength);
   requests_[id] = Request{token, now.instant + timeout};
   tokens_[token] = id;
-  const Status queued = queue_publish(now, Publish{std::string(subject), inbox_ + token,
-                                                   to_bytes(payload), std::move(signer), id});
+  const Status queued = queue_publish(
+      now, Publish{std::string(subject), inbox_ + token, to_bytes(payload), std::move(signer), id});
   if (!queued.ok()) {
     cancel_request(id);
     return queued.error();

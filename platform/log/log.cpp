@@ -177,7 +177,7 @@ Line::Line(Level level, std::string_view message) : level_(level) {
   text_ += ' ';
   text_ += name_of(level);
   text_ += ' ';
-  for (const char c : message) text_ += c < ' ' && c >= 0 ? ' ' : c;
+  for (const char c : message) text_ += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
 }
 
 void Line::add(std::string_view key, std::string_view value) {
@@ -193,7 +193,9 @@ void Line::add(std::string_view key, std::string_view value) {
     text_ += '"';
     for (const char c : value) {
       if (c == '"' || c == '\\') text_ += '\\';
-      text_ += (c >= 0 && c < ' ') || c == 0x7f ? ' ' : c;  // no line breaks, no terminal escapes
+      text_ += static_cast<unsigned char>(c) < ' ' || c == 0x7f
+                   ? ' '
+                   : c;  // no line breaks, no terminal escapes
     }
     text_ += '"';
   }
