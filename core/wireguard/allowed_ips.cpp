@@ -12,8 +12,8 @@ std::uint64_t load_be(const std::uint8_t* p, unsigned bytes) {
 }
 
 unsigned bit_at(const AddressBits& bits, unsigned index) {
-  return static_cast<unsigned>((index < 64 ? bits.high >> (63 - index) : bits.low >> (127 - index)) &
-                               1);
+  return static_cast<unsigned>(
+      (index < 64 ? bits.high >> (63 - index) : bits.low >> (127 - index)) & 1);
 }
 
 // How many leading bits are the same.

@@ -18,7 +18,6 @@ struct AddressBits {
   static AddressBits v6(const std::uint8_t* network_order);
 };
 
-
 // The untyped trie: values are indices given by the caller.
 class PrefixTrie {
  public:

@@ -94,8 +94,7 @@ Status CookieStore::consume_reply(Instant now, ByteSpan reply) {
 bool RateLimiter::allow(Instant now, const IpAddress& source) {
   constexpr Duration kCost = std::chrono::milliseconds{50};
   constexpr Duration kBurst = 5 * kCost;
-  const IpAddress key =
-      source.is_v6() ? IpPrefix{source, 64}.network().ip : source;
+  const IpAddress key = source.is_v6() ? IpPrefix{source, 64}.network().ip : source;
   if (!swept_ || now - *swept_ >= std::chrono::seconds{1}) {
     swept_ = now;
     for (auto it = buckets_.begin(); it != buckets_.end();) {

@@ -1,6 +1,7 @@
 #include "core/wireguard/engine.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/crypto/aead.hpp"
 
@@ -191,7 +192,7 @@ void Engine::end_sessions(Peer& peer) {
   peer.path->watched.store(false, std::memory_order_seq_cst);
   peer.path->data_sent_since.store(0, std::memory_order_relaxed);
   peer.path->data_received_since.store(0, std::memory_order_relaxed);
-  peer.keepalive_due = false;
+  peer.keepalive_due = peer.another_keepalive = false;
 }
 
 // --- packets that wait
@@ -261,9 +262,7 @@ std::unique_ptr<Table> Engine::take_table() {
   return table;
 }
 
-std::vector<std::unique_ptr<Retired>> Engine::take_retired() {
-  return std::exchange(retired_, {});
-}
+std::vector<std::unique_ptr<Retired>> Engine::take_retired() { return std::exchange(retired_, {}); }
 
 std::optional<Engine::Event> Engine::poll_event() { return events_.pop(); }
 
@@ -309,6 +308,11 @@ std::optional<Engine::Transmit> Engine::poll_transmit(Now now, MutableByteSpan b
     aead_seal(key.key, counter_nonce(counter), {}, packet,
               buffer.subspan(kTransportHeaderSize, padded + kTagSize));
     sent(now.instant, peer, !keepalive);
+    if (std::exchange(peer.another_keepalive, false)) {
+      PeerPath& path = *peer.path;
+      path.data_received_since.store(path.last_sent.load() + 1, std::memory_order_seq_cst);
+      watch(now.instant, peer);
+    }
     if (send_key_use(key, to_ns(now.instant)) == KeyUse::Aging) initiate(now, peer, false);
     return Transmit{*to, peer.path.get(), size};
   }

@@ -42,7 +42,7 @@ class Engine {
  public:
   static constexpr std::size_t kMaxPeers = 1024;       // full: add_peer says so
   static constexpr std::size_t kMaxAllowedIps = 8192;  // of all peers; full: add_allowed_ip says so
-  static constexpr std::size_t kMaxStaged = 16;        // packets a peer; full: its oldest is dropped
+  static constexpr std::size_t kMaxStaged = 16;  // packets a peer; full: its oldest is dropped
 
   struct Keypair {
     std::unique_ptr<SendKey> send;
@@ -73,7 +73,7 @@ class Engine {
     Instant persistent_base{};
     Duration answer_jitter{};
     std::deque<Bytes> staged;
-    bool keepalive_due = false, ready = false;
+    bool keepalive_due = false, another_keepalive = false, ready = false;
   };
 
   struct Transmit {

@@ -12,8 +12,7 @@ void Engine::set_address(Peer& peer, const PathAddress& from) {
   if (!known || *known != from) peer.path->address.store(from);
 }
 
-Status Engine::handle_message(Now now, const PathAddress& from, ByteSpan message,
-                              bool under_load) {
+Status Engine::handle_message(Now now, const PathAddress& from, ByteSpan message, bool under_load) {
   const auto type = message_type(message);
   if (!type) return Error{Errc::Malformed, 0, "handshake message"};
   if (*type == MessageType::Cookie) return consume_cookie(now, message);
@@ -36,10 +35,10 @@ Status Engine::consume_initiation(Now now, const PathAddress& from, ByteSpan mes
   MYST_TRY_ASSIGN(const PublicKey sender, open_initiation_sender(identity_, message, state));
   Peer* const peer = find_peer(sender);
   if (peer == nullptr) return Error{Errc::NotFound, 0, "no peer with that key"};
-  MYST_TRY_ASSIGN(const Timestamp timestamp, open_initiation_timestamp(peer->remote, message, state));
+  MYST_TRY_ASSIGN(const Timestamp timestamp,
+                  open_initiation_timestamp(peer->remote, message, state));
   if (timestamp <= peer->greatest_received) return Error{Errc::Rejected, 0, "initiation replayed"};
-  if (peer->initiation_consumed &&
-      now.instant - *peer->initiation_consumed < kInitiationSpacing) {
+  if (peer->initiation_consumed && now.instant - *peer->initiation_consumed < kInitiationSpacing) {
     return Error{Errc::Rejected, 0, "initiations too fast"};
   }
   peer->greatest_received = timestamp;
@@ -63,8 +62,7 @@ Status Engine::consume_initiation(Now now, const PathAddress& from, ByteSpan mes
   }
   retire_keypair(peer->next);
   retire_keypair(peer->previous);
-  peer->next =
-      make_keypair(now.instant, *peer, std::move(*keys), local_index, remote_index, false);
+  peer->next = make_keypair(now.instant, *peer, std::move(*keys), local_index, remote_index, false);
   table_dirty_ = true;
   peer->zero_at = now.instant + 3 * kRejectAfterTime;
   peer->handshake_sent = now.instant;
@@ -81,8 +79,8 @@ Status Engine::consume_response(Now now, const PathAddress& from, ByteSpan messa
   }
   Peer* const peer = by_id(owner->second.peer_id);
   if (peer == nullptr || !peer->initiated) return Error{Errc::NotFound, 0, "response to nothing"};
-  MYST_TRY_ASSIGN(TransportKeys keys, wireguard::consume_response(identity_, peer->remote, message,
-                                                                  *peer->initiated));
+  MYST_TRY_ASSIGN(TransportKeys keys,
+                  wireguard::consume_response(identity_, peer->remote, message, *peer->initiated));
   const std::uint32_t local_index = peer->initiated->local_index;
   owner->second.handshake = false;
   peer->initiated.reset();
@@ -194,8 +192,8 @@ void Engine::initiate(Now now, Peer& peer, bool retry) {
   peer.cookies.add_macs(now.instant, message);
   queue_small(*to, &peer, message);
   sent(now.instant, peer, false);
-  const Duration jitter{
-      static_cast<Duration::rep>(rng_.below(static_cast<std::uint64_t>(kMaxTimeoutJitter.count())))};
+  const Duration jitter{static_cast<Duration::rep>(
+      rng_.below(static_cast<std::uint64_t>(kMaxTimeoutJitter.count())))};
   peer.retransmit_at = now.instant + kRekeyTimeout + jitter;
 }
 

@@ -67,6 +67,7 @@ void Engine::send_keepalive(Now now, Peer& peer) {
     peer.keepalive_due = true;
     make_ready(peer);
   } else {
+    peer.another_keepalive = false;
     initiate(now, peer, false);
   }
 }
@@ -95,10 +96,10 @@ void Engine::run_timers(Now now, Peer& peer) {
   }
   const Deadlines due = deadlines(peer);
   if (due.keepalive && at >= *due.keepalive) {
-    const std::int64_t since = read(path.data_received_since);
-    const bool another = read(path.last_data_received) > since;
-    // What came since the first packet is due again after this keepalive.
-    path.data_received_since.store(another ? to_ns(at) + 1 : 0, std::memory_order_seq_cst);
+    // What came after the packet that began the wait asks for another one after this keepalive.
+    const bool another = read(path.last_data_received) > read(path.data_received_since);
+    path.data_received_since.store(0, std::memory_order_seq_cst);
+    peer.another_keepalive = another;
     send_keepalive(now, peer);
   }
   if (due.answer && at >= *due.answer) {

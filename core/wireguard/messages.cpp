@@ -17,7 +17,8 @@ std::optional<MessageType> message_type(ByteSpan message) {
     case 4:
       if (message.size() >= kTransportOverhead) return MessageType::Transport;
       break;
-    default: break;
+    default:
+      break;
   }
   return std::nullopt;
 }

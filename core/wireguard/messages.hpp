@@ -1,10 +1,10 @@
 // The four messages of the WireGuard protocol and its constants (WireGuard: Next Generation Kernel
 // Network Tunnel, sections 5.4 and 6). All integers little-endian.
 //
-//   initiation 148: type 1, 3 zero, sender 4, ephemeral 32, static 48, timestamp 28, mac1 16, mac2 16
-//   response    92: type 2, 3 zero, sender 4, receiver 4, ephemeral 32, empty 16, mac1 16, mac2 16
-//   cookie      64: type 3, 3 zero, receiver 4, nonce 24, cookie 32
-//   transport  32+: type 4, 3 zero, receiver 4, counter 8, packet padded to 16, tag 16
+//   initiation 148: type 1, 3 zero, sender 4, ephemeral 32, static 48, timestamp 28, mac1 16, mac2
+//   16 response    92: type 2, 3 zero, sender 4, receiver 4, ephemeral 32, empty 16, mac1 16, mac2
+//   16 cookie      64: type 3, 3 zero, receiver 4, nonce 24, cookie 32 transport  32+: type 4, 3
+//   zero, receiver 4, counter 8, packet padded to 16, tag 16
 #pragma once
 
 #include <chrono>

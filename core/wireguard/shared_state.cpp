@@ -85,27 +85,27 @@ ReceiveKey* Table::find_key(std::uint32_t index) const {
   return at != keys.end() && at->index == index ? at->key : nullptr;
 }
 
+// Stamps of one instant keep the order of the calls: what comes later is not earlier than what it
+// answers, and what asks anew is later than what it follows.
 std::uint32_t note_sent(PeerPath& path, std::int64_t now, bool data) {
-  path.last_sent.store(now, std::memory_order_relaxed);
+  path.last_sent.store(std::max(now, path.data_received_since.load(std::memory_order_relaxed)),
+                       std::memory_order_relaxed);
   if (!data) return 0;
   // An answer is awaited from the first packet after the peer was heard last.
-  if (path.data_sent_since.load(std::memory_order_relaxed) >
-      path.last_received.load(std::memory_order_relaxed)) {
-    return 0;
-  }
-  path.data_sent_since.store(now, std::memory_order_seq_cst);
+  const std::int64_t heard = path.last_received.load(std::memory_order_relaxed);
+  if (path.data_sent_since.load(std::memory_order_relaxed) > heard) return 0;
+  path.data_sent_since.store(std::max(now, heard + 1), std::memory_order_seq_cst);
   return path.watched.load(std::memory_order_seq_cst) ? 0 : kWantTimer;
 }
 
 std::uint32_t note_received(PeerPath& path, std::int64_t now, bool data) {
-  path.last_received.store(now, std::memory_order_relaxed);
+  path.last_received.store(std::max(now, path.data_sent_since.load(std::memory_order_relaxed)),
+                           std::memory_order_relaxed);
   if (!data) return 0;
   path.last_data_received.store(now, std::memory_order_relaxed);
-  if (path.data_received_since.load(std::memory_order_relaxed) >
-      path.last_sent.load(std::memory_order_relaxed)) {
-    return 0;
-  }
-  path.data_received_since.store(now, std::memory_order_seq_cst);
+  const std::int64_t spoke = path.last_sent.load(std::memory_order_relaxed);
+  if (path.data_received_since.load(std::memory_order_relaxed) > spoke) return 0;
+  path.data_received_since.store(std::max(now, spoke + 1), std::memory_order_seq_cst);
   return path.watched.load(std::memory_order_seq_cst) ? 0 : kWantTimer;
 }
 

@@ -21,8 +21,8 @@ void set_ip_length(std::uint8_t* packet, std::size_t size, bool v6) {
   store_be16(packet + 2, size);
   const std::size_t ip_header = std::size_t{packet[0]} % 16 * 4;
   store_u16(packet + 10, 0);
-  store_u16(packet + 10, static_cast<std::uint16_t>(
-                             ~checksum_fold(checksum_add(0, packet, ip_header))));
+  store_u16(packet + 10,
+            static_cast<std::uint16_t>(~checksum_fold(checksum_add(0, packet, ip_header))));
 }
 
 }  // namespace
@@ -226,15 +226,15 @@ Run merge(Span<const PlainPacket> packets, std::size_t first, MergeKinds kinds) 
     store_be16(t + 4, transport_size);
   }
   run.offload.flags = OffloadHeader::kNeedsChecksum;
-  run.offload.type = flow.tcp ? (flow.v6 ? OffloadHeader::kTcp6 : OffloadHeader::kTcp4)
-                              : OffloadHeader::kUdp;
+  run.offload.type =
+      flow.tcp ? (flow.v6 ? OffloadHeader::kTcp6 : OffloadHeader::kTcp4) : OffloadHeader::kUdp;
   run.offload.header_size = static_cast<std::uint16_t>(flow.header);
   run.offload.segment_size = static_cast<std::uint16_t>(flow.payload);
   run.offload.checksum_start = static_cast<std::uint16_t>(flow.transport);
   run.offload.checksum_offset = flow.tcp ? 16 : 6;
-  store_u16(t + run.offload.checksum_offset,
-            checksum_fold(pseudo_header_sum(p, flow.tcp ? kProtocolTcp : kProtocolUdp,
-                                            transport_size)));
+  store_u16(
+      t + run.offload.checksum_offset,
+      checksum_fold(pseudo_header_sum(p, flow.tcp ? kProtocolTcp : kProtocolUdp, transport_size)));
   return run;
 }
 

@@ -38,8 +38,8 @@ class Splitter {
   OffloadHeader header_;
   ByteSpan packet_;
   std::size_t count_ = 1;
-  std::size_t header_size_ = 0;     // IP and transport
-  std::size_t transport_ = 0;       // where it begins
+  std::size_t header_size_ = 0;  // IP and transport
+  std::size_t transport_ = 0;    // where it begins
   bool tcp_ = false, v6_ = false;
 };
 

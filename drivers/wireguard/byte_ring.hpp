@@ -40,7 +40,8 @@ class ByteRing {
     get(read, prefix);
     std::uint32_t length = 0;
     std::memcpy(&length, prefix, sizeof(length));
-    const std::uint32_t wanted = length < out.size() ? length : static_cast<std::uint32_t>(out.size());
+    const std::uint32_t wanted =
+        length < out.size() ? length : static_cast<std::uint32_t>(out.size());
     get(read + static_cast<std::uint32_t>(sizeof(length)), out.first(wanted));
     read_.store(read + static_cast<std::uint32_t>(sizeof(length)) + length,
                 std::memory_order_release);

@@ -47,8 +47,9 @@ Result<std::unique_ptr<ControlSocket>> ControlSocket::open(platform::Loop& loop,
   out->path_ = path;
   if (::listen(out->fd_.get(), 8) != 0) return Error{Errc::Io, errno, "control socket"};
   MYST_TRY_ASSIGN(out->watcher_,
-                  platform::FdWatcher::open(loop, out->fd_.get(),
-                                            [socket = out.get()](unsigned) { socket->accept_all(); }));
+                  platform::FdWatcher::open(loop, out->fd_.get(), [socket = out.get()](unsigned) {
+                    socket->accept_all();
+                  }));
   out->watcher_.watch(platform::FdWatcher::kReadable);
   return out;
 }

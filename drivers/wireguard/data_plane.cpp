@@ -135,7 +135,7 @@ DataPlane::~DataPlane() {
 
 void* DataPlane::thread_main(void* argument) {
   Worker& worker = *static_cast<Worker*>(argument);
-  ::pthread_setname_np(::pthread_self(), worker.receiver == nullptr    ? "wg-tun-to-udp"
+  ::pthread_setname_np(::pthread_self(), worker.receiver == nullptr      ? "wg-tun-to-udp"
                                          : worker.transmitter == nullptr ? "wg-udp-to-tun"
                                                                          : "wg-data");
   worker.plane->run(worker);
@@ -343,8 +343,8 @@ void DataPlane::dispatch() {
     UnsentHead head;
     std::memcpy(&head, scratch().data(), sizeof head);
     if (Client* const client = client_of(head.device)) {
-      client->on_unsent(head.peer,
-                        scratch().subspan(sizeof head, static_cast<std::size_t>(size) - sizeof head));
+      client->on_unsent(
+          head.peer, scratch().subspan(sizeof head, static_cast<std::size_t>(size) - sizeof head));
       touch(head.device);
     }
   }

@@ -1,5 +1,5 @@
-// The two data threads (tun -> UDP, UDP -> tun) that serve all userspace devices of the process, and
-// the way between them and the loop. With one thread, that one does both.
+// The two data threads (tun -> UDP, UDP -> tun) that serve all userspace devices of the process,
+// and the way between them and the loop. With one thread, that one does both.
 //
 // The loop publishes immutable objects and retires what it has unpublished; data threads load them
 // while online (quiescence.hpp). Towards the loop go: packets without session, handshake messages,

@@ -2,7 +2,8 @@
 // Everything here belongs to the loop's thread.
 //
 //   Wireguard wireguard(loop, rng, {});                      // one per process
-//   auto device = wireguard.open(std::move(config));         // RAII: destroying it removes the link
+//   auto device = wireguard.open(std::move(config));         // RAII: destroying it removes the
+//   link
 //   (*device)->on_handshake([&](const PublicKey& peer) { ... });   // first handshake of a session
 //   for (const PeerStats& peer : (*device)->stats()) ...
 //

@@ -59,8 +59,8 @@ bool put_peer(nl_msg* message, const PeerConfig& peer) {
   ok = ok && put(message, WGPEER_A_PRESHARED_KEY, preshared.bytes());
   if (peer.endpoint) {
     const platform::SocketAddress address = platform::to_sockaddr(*peer.endpoint);
-    ok = ok && nla_put(message, WGPEER_A_ENDPOINT, static_cast<int>(address.size),
-                       &address.storage) == 0;
+    ok = ok &&
+         nla_put(message, WGPEER_A_ENDPOINT, static_cast<int>(address.size), &address.storage) == 0;
   }
   nlattr* const list = nla_nest_start(message, WGPEER_A_ALLOWEDIPS);
   ok = ok && list != nullptr;
@@ -117,7 +117,8 @@ Result<std::unique_ptr<KernelDevice>> KernelDevice::open(platform::Loop& loop,
   device->name_ = config.name;
   device->made_ = true;
   if (family < 0) return Error{Errc::Unsupported, -family, "wireguard netlink family"};
-  MYST_TRY(netlink.set_link_mtu(config.name, config.mtu_bytes == 0 ? kDefaultMtu : config.mtu_bytes));
+  MYST_TRY(
+      netlink.set_link_mtu(config.name, config.mtu_bytes == 0 ? kDefaultMtu : config.mtu_bytes));
   for (const IpPrefix& address : config.addresses) {
     MYST_TRY(netlink.add_address(core::AddAddress{config.name, address}));
   }
@@ -130,7 +131,8 @@ Result<std::unique_ptr<KernelDevice>> KernelDevice::open(platform::Loop& loop,
   if (config.up) MYST_TRY(netlink.set_link_up(config.name, true));
   MYST_TRY_ASSIGN(const State state, device->read());
   device->listen_port_ = state.listen_port;
-  log::info("wireguard device", "name", config.name, "port", state.listen_port, "backend", "kernel");
+  log::info("wireguard device", "name", config.name, "port", state.listen_port, "backend",
+            "kernel");
   return device;
 }
 
@@ -145,7 +147,8 @@ Status KernelDevice::write(const Secret<32>* key, const std::uint16_t* port,
   // Many peers go in several messages; only the first one replaces.
   std::size_t next = 0;
   do {
-    platform::NlMessage message = new_message(family_, WG_CMD_SET_DEVICE, NLM_F_REQUEST | NLM_F_ACK);
+    platform::NlMessage message =
+        new_message(family_, WG_CMD_SET_DEVICE, NLM_F_REQUEST | NLM_F_ACK);
     if (message == nullptr) return Error{Errc::Unavailable, 0, "netlink message"};
     nl_msg* const raw = message.get();
     bool ok = nla_put_string(raw, WGDEVICE_A_IFNAME, name_.c_str()) == 0;
@@ -179,8 +182,7 @@ Status KernelDevice::write(const Secret<32>* key, const std::uint16_t* port,
 
 Result<KernelDevice::State> KernelDevice::read() {
   platform::NlMessage message = new_message(family_, WG_CMD_GET_DEVICE, NLM_F_REQUEST | NLM_F_DUMP);
-  if (message == nullptr ||
-      nla_put_string(message.get(), WGDEVICE_A_IFNAME, name_.c_str()) != 0) {
+  if (message == nullptr || nla_put_string(message.get(), WGDEVICE_A_IFNAME, name_.c_str()) != 0) {
     return Error{Errc::Unavailable, 0, "netlink message"};
   }
   State state;
@@ -199,7 +201,8 @@ Result<KernelDevice::State> KernelDevice::read() {
       state.peers.push_back(std::move(peer));
     }
   };
-  MYST_TRY(socket_.dump(message.get(), "read wireguard", [&] { state = State{}; }, on_answer));
+  MYST_TRY(socket_.dump(
+      message.get(), "read wireguard", [&] { state = State{}; }, on_answer));
   return state;
 }
 
@@ -211,7 +214,8 @@ Status KernelDevice::set_peers(std::vector<PeerConfig> peers) {
       return config.public_key == peer.public_key;
     });
     if (stays) continue;
-    platform::NlMessage message = new_message(family_, WG_CMD_SET_DEVICE, NLM_F_REQUEST | NLM_F_ACK);
+    platform::NlMessage message =
+        new_message(family_, WG_CMD_SET_DEVICE, NLM_F_REQUEST | NLM_F_ACK);
     if (message == nullptr) return Error{Errc::Unavailable, 0, "netlink message"};
     nl_msg* const raw = message.get();
     bool ok = nla_put_string(raw, WGDEVICE_A_IFNAME, name_.c_str()) == 0;
@@ -226,7 +230,8 @@ Status KernelDevice::set_peers(std::vector<PeerConfig> peers) {
     MYST_TRY(socket_.talk(raw, "remove a wireguard peer"));
   }
   for (const PeerConfig& peer : peers) {
-    platform::NlMessage message = new_message(family_, WG_CMD_SET_DEVICE, NLM_F_REQUEST | NLM_F_ACK);
+    platform::NlMessage message =
+        new_message(family_, WG_CMD_SET_DEVICE, NLM_F_REQUEST | NLM_F_ACK);
     if (message == nullptr) return Error{Errc::Unavailable, 0, "netlink message"};
     nl_msg* const raw = message.get();
     bool ok = nla_put_string(raw, WGDEVICE_A_IFNAME, name_.c_str()) == 0;

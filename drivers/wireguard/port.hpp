@@ -19,16 +19,16 @@ enum class UdpOffload : std::uint8_t {
 const char* to_string(UdpOffload offload);
 
 struct PortCounters {
-  std::atomic<std::uint64_t> unrouted{0};        // from the tun, no peer for the address
-  std::atomic<std::uint64_t> send_errors{0};     // datagrams lost by errors of the socket
-  std::atomic<std::uint64_t> unknown_key{0};     // transport messages with no (live) session
-  std::atomic<std::uint64_t> forged{0};          // ... that do not open
+  std::atomic<std::uint64_t> unrouted{0};     // from the tun, no peer for the address
+  std::atomic<std::uint64_t> send_errors{0};  // datagrams lost by errors of the socket
+  std::atomic<std::uint64_t> unknown_key{0};  // transport messages with no (live) session
+  std::atomic<std::uint64_t> forged{0};       // ... that do not open
   std::atomic<std::uint64_t> replayed{0};
-  std::atomic<std::uint64_t> not_allowed{0};     // inner source is not the peer's
-  std::atomic<std::uint64_t> bad_handshake{0};   // not one of our messages, or wrong mac1
-  std::atomic<std::uint64_t> ring_full{0};       // handshakes or first packets the loop was late for
-  std::atomic<std::uint64_t> tun_errors{0};      // packets the tun refused
-  std::atomic<std::uint64_t> socket_drops{0};    // by the kernel, the socket's buffer being full
+  std::atomic<std::uint64_t> not_allowed{0};    // inner source is not the peer's
+  std::atomic<std::uint64_t> bad_handshake{0};  // not one of our messages, or wrong mac1
+  std::atomic<std::uint64_t> ring_full{0};      // handshakes or first packets the loop was late for
+  std::atomic<std::uint64_t> tun_errors{0};     // packets the tun refused
+  std::atomic<std::uint64_t> socket_drops{0};   // by the kernel, the socket's buffer being full
 };
 
 // Two sockets, replaced as one when the port changes.

@@ -83,8 +83,8 @@ void Receiver::take(Port& port, const Table& table, const Received& received) {
       continue;
     }
     const ByteSpan handshake(message.data(), size);
-    if (!type || (*type != MessageType::Cookie &&
-                  !core::wireguard::mac1_valid(table.mac1, handshake))) {
+    if (!type ||
+        (*type != MessageType::Cookie && !core::wireguard::mac1_valid(table.mac1, handshake))) {
       port.counters.bad_handshake.fetch_add(1, kRelaxed);
     } else if (!plane_.push_handshake(port, received.from, handshake)) {
       port.counters.ring_full.fetch_add(1, kRelaxed);
@@ -129,8 +129,7 @@ void Receiver::open_message(Port& port, const Table& table, MutableByteSpan mess
     key.confirmed.store(true, std::memory_order_release);
     account_.wants |= core::wireguard::kConfirmed;
   }
-  if (key.initiator && !key.asked_last_minute &&
-      age >= core::wireguard::kLastMinuteAge.count()) {
+  if (key.initiator && !key.asked_last_minute && age >= core::wireguard::kLastMinuteAge.count()) {
     key.asked_last_minute = true;
     account_.wants |= core::wireguard::kWantHandshake;
   }
@@ -195,7 +194,8 @@ void Receiver::write_tun(Port& port) {
                                             port.merge_udp.load(kRelaxed)};
     Run run = merge(packets, first, kinds);
     if (!write_run(port, first, run)) {
-      // The kernel refuses this kind of super-packet: these go one by one, and so do all later ones.
+      // The kernel refuses this kind of super-packet: these go one by one, and so do all later
+      // ones.
       const bool udp = run.offload.type == OffloadHeader::kUdp;
       (udp ? port.merge_udp : port.merge_tcp).store(false, kRelaxed);
       plane_.note_offload(port);

@@ -46,7 +46,7 @@ class Receiver {
   BulkAead aead_;
   std::int64_t now_ = 0;
   Account account_;
-  const PathAddress* from_ = nullptr;  // of the datagram being taken
+  const PathAddress* from_ = nullptr;           // of the datagram being taken
   core::wireguard::ReceiveKey* key_ = nullptr;  // the key aead_ has, within one datagram
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::unique_ptr<core::wireguard::PlainPacket[]> packets_;

@@ -22,7 +22,8 @@ constexpr char kUsage[] =
     "usage: myst wireguard [-f] NAME\n"
     "Makes the WireGuard interface NAME, to be configured by wg(8).\n"
     "  -f, --foreground   stay in the foreground\n"
-    "Environment: LOG_LEVEL (error, verbose), MYST_WG_THREADS (1, 2), MYST_WG_TUN (none, tcp, udp),\n"
+    "Environment: LOG_LEVEL (error, verbose), MYST_WG_THREADS (1, 2), MYST_WG_TUN (none, tcp, "
+    "udp),\n"
     "MYST_WG_UDP (none, many, segment)\n";
 
 struct Arguments {
@@ -85,8 +86,7 @@ int wireguard_main(int argc, char** argv) {
   const char* const threads = std::getenv("MYST_WG_THREADS");
   platform::Loop loop;
   platform::SystemRng rng;
-  auto plane =
-      DataPlane::start(loop, threads != nullptr && std::strcmp(threads, "1") == 0 ? 1 : 2);
+  auto plane = DataPlane::start(loop, threads != nullptr && std::strcmp(threads, "1") == 0 ? 1 : 2);
   if (!plane.ok()) {
     log::error("data threads do not start", "why", plane.error().what);
     return 1;

@@ -144,7 +144,8 @@ int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to) {
       }
     }
     switch (error) {
-      case 0: return 0;
+      case 0:
+        return 0;
       case EAGAIN:
       case ENOBUFS: {
         // The kernel's queue is full. Not reading the tun meanwhile makes its qdisc drop, which is
@@ -153,7 +154,8 @@ int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to) {
         (void)::poll(&wait, 1, 100);
         continue;
       }
-      case EINTR: continue;
+      case EINTR:
+        continue;
       case EINVAL:
       case EADDRNOTAVAIL:
       case ENODEV:
@@ -184,7 +186,8 @@ int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to) {
         port.send_offload.store(UdpOffload::None, kRelaxed);
         plane_.note_offload(port);
         continue;
-      default: return error;
+      default:
+        return error;
     }
   }
   return EAGAIN;

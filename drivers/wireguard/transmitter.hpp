@@ -1,5 +1,5 @@
-// tun -> UDP: reads (super-)packets, splits them into a slot of messages at a constant stride, seals
-// them in place and sends the slot by one system call. Belongs to one data thread, serves all
+// tun -> UDP: reads (super-)packets, splits them into a slot of messages at a constant stride,
+// seals them in place and sends the slot by one system call. Belongs to one data thread, serves all
 // devices of the process.
 #pragma once
 
@@ -37,13 +37,11 @@ class Transmitter {
     bool closed = false;  // the last one is shorter: nothing may follow
   };
 
-  void append(Port& port, const core::wireguard::Splitter& packet,
-              core::wireguard::PeerPath& path);
+  void append(Port& port, const core::wireguard::Splitter& packet, core::wireguard::PeerPath& path);
   void hand_over(Port& port, const core::wireguard::Splitter& packet,
                  core::wireguard::PeerPath& path);
   void flush(Port& port);
-  int send(Port& port, int fd, core::wireguard::PeerPath& path,
-           core::wireguard::PathAddress& to);
+  int send(Port& port, int fd, core::wireguard::PeerPath& path, core::wireguard::PathAddress& to);
 
   DataPlane& plane_;
   BulkAead aead_;

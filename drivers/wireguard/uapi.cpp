@@ -130,7 +130,8 @@ std::string format_get(const Device& device) {
     line(out, "preshared_key", to_hex(peer.preshared_key.bytes()));
     line(out, "protocol_version", "1");
     if (peer.endpoint) line(out, "endpoint", peer.endpoint->to_string());
-    const std::int64_t ms = peer.last_handshake ? peer.last_handshake->time_since_epoch().count() : 0;
+    const std::int64_t ms =
+        peer.last_handshake ? peer.last_handshake->time_since_epoch().count() : 0;
     line(out, "last_handshake_time_sec", std::to_string(ms / 1000));
     line(out, "last_handshake_time_nsec", std::to_string(ms % 1000 * 1000000));
     line(out, "tx_bytes", std::to_string(peer.tx_bytes));
@@ -149,11 +150,16 @@ std::string format_status(int error_number) {
 int errno_of(const Error& error) {
   switch (error.code) {
     case Errc::Malformed:
-    case Errc::Rejected: return EINVAL;
-    case Errc::Full: return ENOSPC;
-    case Errc::AlreadyExists: return EADDRINUSE;
-    case Errc::Unauthorized: return EPERM;
-    default: return EIO;
+    case Errc::Rejected:
+      return EINVAL;
+    case Errc::Full:
+      return ENOSPC;
+    case Errc::AlreadyExists:
+      return EADDRINUSE;
+    case Errc::Unauthorized:
+      return EPERM;
+    default:
+      return EIO;
   }
 }
 

@@ -1,5 +1,5 @@
-// The text protocol between `wg` and a userspace device (the cross-platform interface of WireGuard's
-// documentation): lines key=value, an empty line ends the request. Codec only.
+// The text protocol between `wg` and a userspace device (the cross-platform interface of
+// WireGuard's documentation): lines key=value, an empty line ends the request. Codec only.
 #pragma once
 
 #include <cstdint>

@@ -37,7 +37,8 @@ void set_buffer(int fd, int forced, int plain, std::size_t bytes) {
 struct Destination {
   sockaddr_storage name{};
   socklen_t name_size = 0;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(std::uint16_t))];
+  alignas(
+      cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(std::uint16_t))];
   std::size_t control_size = 0;
 
   void add(int level, int type, const void* data, std::size_t size) {

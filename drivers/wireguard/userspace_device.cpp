@@ -54,9 +54,12 @@ bool look_at_link(const std::string& name, bool& up, std::uint32_t& mtu) {
 
 const char* to_string(UdpOffload offload) {
   switch (offload) {
-    case UdpOffload::None: return "single datagrams";
-    case UdpOffload::Many: return "sendmmsg";
-    case UdpOffload::Segment: return "UDP segmentation";
+    case UdpOffload::None:
+      return "single datagrams";
+    case UdpOffload::Many:
+      return "sendmmsg";
+    case UdpOffload::Segment:
+      return "UDP segmentation";
   }
   return "";
 }
@@ -91,8 +94,7 @@ Result<std::unique_ptr<UserspaceDevice>> UserspaceDevice::open(platform::Loop& l
                                                                const UserspaceOptions& options,
                                                                DeviceConfig config) {
   MYST_TRY_ASSIGN(const std::uint64_t number, plane.reserve());
-  std::unique_ptr<UserspaceDevice> device(
-      new UserspaceDevice(loop, rng, plane, number, options));
+  std::unique_ptr<UserspaceDevice> device(new UserspaceDevice(loop, rng, plane, number, options));
   MYST_TRY(device->start(std::move(config)));
   return device;
 }

@@ -56,9 +56,10 @@ Result<std::unique_ptr<Device>> Wireguard::open(DeviceConfig config) {
   if (data_plane_ == nullptr) {
     MYST_TRY_ASSIGN(data_plane_, DataPlane::start(loop_, options_.data_threads));
   }
-  MYST_TRY_ASSIGN(auto device, UserspaceDevice::open(loop_, rng_, *data_plane_,
-                                                     userspace_options(options_.socket_buffer_bytes),
-                                                     std::move(config)));
+  MYST_TRY_ASSIGN(
+      auto device,
+      UserspaceDevice::open(loop_, rng_, *data_plane_,
+                            userspace_options(options_.socket_buffer_bytes), std::move(config)));
   return std::unique_ptr<Device>(std::move(device));
 }
 

@@ -17,13 +17,17 @@ constexpr unsigned kTunUso4 = 0x20, kTunUso6 = 0x40;
 Error failed(int error, const char* what) {
   switch (error) {
     case EPERM:
-    case EACCES: return Error{Errc::Unauthorized, error, what};
+    case EACCES:
+      return Error{Errc::Unauthorized, error, what};
     case EBUSY:
-    case EEXIST: return Error{Errc::AlreadyExists, error, what};
+    case EEXIST:
+      return Error{Errc::AlreadyExists, error, what};
     case ENOENT:
     case ENODEV:
-    case ENXIO: return Error{Errc::Unavailable, error, what};
-    default: return Error{Errc::Io, error, what};
+    case ENXIO:
+      return Error{Errc::Unavailable, error, what};
+    default:
+      return Error{Errc::Io, error, what};
   }
 }
 
@@ -38,9 +42,12 @@ bool attach(int fd, const std::string& name, short flags, ifreq& request) {
 
 const char* to_string(TunOffload offload) {
   switch (offload) {
-    case TunOffload::None: return "single packets";
-    case TunOffload::Tcp: return "TCP super-packets";
-    case TunOffload::TcpUdp: return "TCP and UDP super-packets";
+    case TunOffload::None:
+      return "single packets";
+    case TunOffload::Tcp:
+      return "TCP super-packets";
+    case TunOffload::TcpUdp:
+      return "TCP and UDP super-packets";
   }
   return "";
 }
