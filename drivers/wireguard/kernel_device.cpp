@@ -101,8 +101,7 @@ PeerStats read_peer(nlattr* entry) {
 }  // namespace
 
 KernelDevice::KernelDevice(platform::Loop& loop, platform::NlSocket socket, int family)
-    : loop_(loop),
-      socket_(std::move(socket)),
+    : socket_(std::move(socket)),
       family_(family),
       timer_(loop, [this] { look_for_handshakes(); }) {}
 

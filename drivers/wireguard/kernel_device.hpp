@@ -38,7 +38,6 @@ class KernelDevice final : public Device {
                const std::vector<PeerConfig>* peers);
   void look_for_handshakes();
 
-  platform::Loop& loop_;
   platform::NlSocket socket_;
   int family_;
   std::string name_;

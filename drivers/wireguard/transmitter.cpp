@@ -157,6 +157,7 @@ int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to) {
       case EINTR:
         continue;
       case EINVAL:
+      case EMSGSIZE:  // what newer kernels say to segments above the path's MTU
       case EADDRNOTAVAIL:
       case ENODEV:
       case ENETUNREACH:
@@ -169,7 +170,7 @@ int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to) {
           forgot_source = true;
           continue;
         }
-        if (error != EINVAL || !segment) return error;
+        if ((error != EINVAL && error != EMSGSIZE) || !segment) return error;
         // Smaller segments may still fit the path's MTU.
         port.segment_limit.store(static_cast<std::uint32_t>(batch_.stride - 1), kRelaxed);
         plane_.note_offload(port);

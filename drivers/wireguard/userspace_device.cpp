@@ -194,10 +194,9 @@ Status UserspaceDevice::set_peers(std::vector<PeerConfig> peers) {
   MYST_TRY(check_peers(peers));
   std::vector<PublicKey> gone;
   for (const auto& [id, peer] : engine_.peers()) {
-    const bool stays = std::any_of(peers.begin(), peers.end(), [&](const PeerConfig& config) {
-      return config.public_key == peer->remote.public_key;
-    });
-    if (!stays) gone.push_back(peer->remote.public_key);
+    const PublicKey& key = peer->remote.public_key;
+    const auto same = [&key](const PeerConfig& config) { return config.public_key == key; };
+    if (std::none_of(peers.begin(), peers.end(), same)) gone.push_back(key);
   }
   for (const PublicKey& key : gone) engine_.remove_peer(key);
   const Status status = apply_peers(std::move(peers));

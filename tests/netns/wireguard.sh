@@ -1,0 +1,306 @@
+#!/bin/bash
+# The WireGuard engine on real tun devices: beside wireguard-go in both roles, on every rung of the
+# offload ladder, with `wg`, roaming, 50 peers, floods, links that go down.
+prefix=mystwg-
+. "$(dirname "$0")/lib.sh"
+ours="$bin/myst wireguard -f"
+theirs="wireguard-go -f"
+umask 077
+
+need() { local p; for p in "$@"; do has_program "$p" || { reason="needs $p"; return 77; }; done; }
+
+# start_engine <namespace> <device> <command...>: the engine, once `wg` can talk to it.
+start_engine() {
+  local ns=$1 name=$2; shift 2
+  spawn "$name" ip netns exec "$prefix$ns" "$@" "$name"
+  eval "pid_$ns=$spawned"
+  wait_for 10 in_ns "$ns" wg show "$name" || fail "$name does not start: $(tail -n 2 "$work/$name.err")"
+}
+# pair <command a> <command b>: namespaces a and b with tunnel addresses 10.9.0.1 and .2, fd00:9::1, ::2.
+pair() {
+  local n o
+  ns_del a b; ns_add a b
+  wire a wa 192.0.2.1/24 b wb 192.0.2.2/24 || return 1
+  for n in a b; do
+    [ $n = a ] && o=1 || o=2
+    ip -n ${prefix}$n addr add 2001:db8::$o/64 dev w$n nodad
+    wg genkey >"$work/key$n"; wg pubkey <"$work/key$n" >"$work/pub$n"
+  done
+  start_engine a wga $1 || return 1
+  start_engine b wgb $2 || return 1
+  in_ns a wg set wga private-key "$work/keya" listen-port 51820 peer "$(cat "$work/pubb")" \
+    allowed-ips 10.9.0.2/32,fd00:9::2/128 endpoint "${3:-192.0.2.2}:51821" &&
+    in_ns b wg set wgb private-key "$work/keyb" listen-port 51821 peer "$(cat "$work/puba")" \
+      allowed-ips 10.9.0.1/32,fd00:9::1/128 || return 1
+  for n in a b; do
+    [ $n = a ] && o=1 || o=2
+    ip -n ${prefix}$n addr add 10.9.0.$o/24 dev wg$n
+    ip -n ${prefix}$n addr add fd00:9::$o/64 dev wg$n nodad
+    ip -n ${prefix}$n link set wg$n mtu "${mtu:-1420}" up
+  done
+}
+end_pair() { end_process "$pid_a"; end_process "$pid_b"; ns_del a b; }
+ping_from() { in_ns "$1" ping -q -c "${3:-2}" -i 0.05 -W 3 "$2" >/dev/null; }
+# transfer <iperf3 arguments>: bytes received; an iperf3 server in b.
+transfer() {
+  [ -n "${iperf_pid:-}" ] && kill -0 "$iperf_pid" 2>/dev/null && kill "$iperf_pid" 2>/dev/null
+  spawn iperf ip netns exec ${prefix}b iperf3 -s -1
+  iperf_pid=$spawned
+  wait_for 5 in_ns b sh -c 'ss -ltn | grep -q :5201'
+  in_ns a iperf3 -J "$@" >"$work/iperf.json" 2>/dev/null || return 1
+  python3 - "$work/iperf.json" <<'PY'
+import json, sys
+end = json.load(open(sys.argv[1]))['end']
+print((end.get('sum_received') or end['sum'])['bytes'])
+PY
+}
+counters() { in_ns "$1" wg show "wg$1" transfer | cut -f2,3; }  # received, sent
+# Nothing is on its way any more: what one side sent, the other has received, to the byte.
+counters_agree() {
+  local a b
+  a=$(counters a) b=$(counters b)
+  [ "$(cut -f1 <<<"$a")" = "$(cut -f2 <<<"$b")" ] && [ "$(cut -f2 <<<"$a")" = "$(cut -f1 <<<"$b")" ]
+}
+
+exercise() {
+  local bytes
+  ping_from a 10.9.0.2 || { fail "no ping over IPv4"; return 1; }
+  ping_from b fd00:9::1 || { fail "no ping over IPv6"; return 1; }
+  ping_from a 10.9.0.2 3 || { fail "no further ping"; return 1; }
+  in_ns a ping -q -c 3 -i 0.05 -s 1392 10.9.0.2 >/dev/null || { fail "a full packet does not pass"; return 1; }
+  in_ns a ping -q -c 3 -i 0.05 -s 4000 10.9.0.2 >/dev/null || { fail "fragments do not pass"; return 1; }
+  wait_for 5 counters_agree || { fail "counters differ: a $(counters a) b $(counters b)"; return 1; }
+  bytes=$(transfer -c 10.9.0.2 -n 30M) || { fail "TCP from a to b"; return 1; }
+  [ "$bytes" -ge 20000000 ] || { fail "TCP from a to b: $bytes bytes"; return 1; }
+  bytes=$(transfer -c 10.9.0.2 -n 30M -R) || { fail "TCP from b to a"; return 1; }
+  bytes=$(transfer -c fd00:9::2 -n 20M -P 4) || { fail "TCP over IPv6, 4 streams"; return 1; }
+  bytes=$(transfer -c 10.9.0.2 -u -b 20M -l 1300 -t 1) || { fail "UDP"; return 1; }
+  [ "$bytes" -ge 2000000 ] || { fail "UDP: $bytes bytes"; return 1; }
+  bytes=$(transfer -c 10.9.0.2 -u -b 5M -l 64 -t 1) || { fail "UDP of 64 bytes"; return 1; }
+  [ "$bytes" -ge 300000 ] || { fail "UDP of 64 bytes: $bytes"; return 1; }
+}
+
+test_ours_with_wireguard_go() {
+  need wireguard-go wg iperf3 ping || return
+  pair "$ours" "$theirs" && exercise; local code=$?
+  end_pair; return $code
+}
+test_wireguard_go_with_ours() {
+  need wireguard-go wg iperf3 ping || return
+  pair "$theirs" "$ours" && exercise; local code=$?
+  end_pair; return $code
+}
+test_ours_with_ours() {
+  need wg iperf3 ping || return
+  pair "$ours" "$ours" && exercise; local code=$?
+  end_pair; return $code
+}
+test_ours_over_ipv6() {
+  need wg iperf3 ping || return
+  pair "$ours" "$ours" "[2001:db8::2]" && exercise; local code=$?
+  end_pair; return $code
+}
+test_counters_are_those_of_wireguard_go_to_the_byte() {
+  need wireguard-go wg ping || return
+  pair "$ours" "$theirs" || { end_pair; return 1; }
+  in_ns a ping -q -c 20 -i 0.02 -s 333 10.9.0.2 >/dev/null
+  wait_for 5 counters_agree; local code=$?
+  [ $code = 0 ] || fail "a $(counters a), b $(counters b)"
+  end_pair; return $code
+}
+
+rung() {  # <variable=value...>
+  need wg iperf3 ping || return
+  export "$@"
+  pair "$ours" "$ours" && exercise; local code=$? v
+  for v in "$@"; do unset "${v%%=*}"; done
+  end_pair; return $code
+}
+test_rung_tun_tcp_only() { rung MYST_WG_TUN=tcp; }
+test_rung_tun_plain() { rung MYST_WG_TUN=none; }
+test_rung_udp_sendmmsg() { rung MYST_WG_UDP=many; }
+test_rung_udp_single() { rung MYST_WG_UDP=none; }
+test_rung_everything_plain() { rung MYST_WG_TUN=none MYST_WG_UDP=none; }
+test_one_thread() { rung MYST_WG_THREADS=1; }
+
+# The link refuses UDP segmentation: the kernel answers EIO or EINVAL, the engine goes a rung down.
+test_link_without_checksum_offload() {
+  need wg iperf3 ping ethtool || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  in_ns a ethtool -K wa tx off >/dev/null 2>&1
+  exercise; local code=$?
+  end_pair; return $code
+}
+
+test_path_with_a_small_mtu() {
+  need wg iperf3 ping || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ip -n ${prefix}a link set wa mtu 1400; ip -n ${prefix}b link set wb mtu 1400
+  exercise; local code=$?
+  end_pair; return $code
+}
+
+test_mtu_changes_under_way() {
+  need wg iperf3 ping || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
+  ip -n ${prefix}a link set wga mtu 1280; ip -n ${prefix}b link set wgb mtu 1280
+  exercise; local code=$?
+  end_pair; return $code
+}
+
+test_wg_show_setconf_syncconf() {
+  need wg ping || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
+  in_ns a wg showconf wga >"$work/conf"
+  grep -q '^ListenPort = 51820' "$work/conf" && grep -q "$(cat "$work/pubb")" "$work/conf" || { fail showconf; end_pair; return 1; }
+  local other; other=$(wg genkey | wg pubkey)
+  printf '[Peer]\nPublicKey = %s\nAllowedIPs = 10.9.1.0/24, 10.9.2.0/24\nPersistentKeepalive = 25\nPresharedKey = %s\n' "$other" "$(wg genpsk)" >>"$work/conf"
+  in_ns a wg syncconf wga "$work/conf" || { fail syncconf; end_pair; return 1; }
+  [ "$(in_ns a wg show wga peers | wc -l)" = 2 ] || { fail "syncconf: peers"; end_pair; return 1; }
+  [ "$(in_ns a wg show wga latest-handshakes | grep -c -v '	0$')" = 1 ] || { fail "syncconf ended the session"; end_pair; return 1; }
+  ping_from a 10.9.0.2 || { fail "no ping after syncconf"; end_pair; return 1; }
+  in_ns a wg set wga peer "$other" remove
+  [ "$(in_ns a wg show wga peers | wc -l)" = 1 ] || { fail "remove"; end_pair; return 1; }
+  in_ns a wg setconf wga "$work/conf" || { fail setconf; end_pair; return 1; }
+  ping_from a 10.9.0.2 4 || { fail "no ping after setconf"; end_pair; return 1; }
+  in_ns a wg set wga fwmark 0x30 listen-port 51999 || { fail "fwmark"; end_pair; return 1; }
+  [ "$(in_ns a wg show wga fwmark)" = 0x30 ] || { fail "fwmark: $(in_ns a wg show wga fwmark)"; end_pair; return 1; }
+  ping_from a 10.9.0.2 4 || { fail "no ping after a change of port"; end_pair; return 1; }
+  end_pair
+}
+
+test_peer_roams_under_traffic() {
+  need wireguard-go wg ping || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
+  ip -n ${prefix}a addr add 192.0.2.77/24 dev wa
+  ip -n ${prefix}a addr del 192.0.2.1/24 dev wa
+  ip -n ${prefix}a addr show wa | grep -q 192.0.2.77 || ip -n ${prefix}a addr add 192.0.2.77/24 dev wa
+  ping_from a 10.9.0.2 5 || { fail "no ping from the new address"; end_pair; return 1; }
+  in_ns b wg show wgb endpoints | grep -q 192.0.2.77 || { fail "b did not follow: $(in_ns b wg show wgb endpoints)"; end_pair; return 1; }
+  ping_from b 10.9.0.1 3 || { fail "no ping back"; end_pair; return 1; }
+  end_pair
+}
+
+test_link_down_and_up() {
+  need wg ping || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
+  ip -n ${prefix}a link set wga down
+  ping_from b 10.9.0.1 1 && { fail "answered while down"; end_pair; return 1; }
+  ip -n ${prefix}a link set wga up
+  ping_from a 10.9.0.2 4 || { fail "no ping after up"; end_pair; return 1; }
+  end_pair
+}
+
+test_deleted_link_ends_the_engine() {
+  need wg || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ip -n ${prefix}a link del wga
+  wait_for 5 process_gone "$pid_a" || { fail "still there"; end_pair; return 1; }
+  [ ! -e /var/run/wireguard/wga.sock ] || { fail "control socket left behind"; end_pair; return 1; }
+  end_pair
+}
+
+# 50 peers on one device of ours, each a device of ours in one other process' namespace.
+test_fifty_peers_on_one_device() {
+  need wg ping || return
+  local i rss
+  ns_del a; ns_add a
+  for i in $(seq 50); do ns_del "p$i"; ns_add "p$i"; done
+  ip -n ${prefix}a link add br0 type bridge && ip -n ${prefix}a addr add 192.0.2.1/24 dev br0 && ip -n ${prefix}a link set br0 up
+  wg genkey >"$work/keya"; wg pubkey <"$work/keya" >"$work/puba"
+  start_engine a wga $ours || return 1
+  in_ns a wg set wga private-key "$work/keya" listen-port 51820
+  ip -n ${prefix}a addr add 10.9.0.1/16 dev wga; ip -n ${prefix}a link set wga up
+  for i in $(seq 50); do
+    ip -n ${prefix}a link add "v$i" type veth peer name up0 netns "${prefix}p$i"
+    ip -n ${prefix}a link set "v$i" master br0 up
+    ip -n "${prefix}p$i" addr add "192.0.2.$((i + 1))/24" dev up0; ip -n "${prefix}p$i" link set up0 up
+    wg genkey >"$work/k$i"
+    in_ns a wg set wga peer "$(wg pubkey <"$work/k$i")" allowed-ips "10.9.1.$i/32"
+    spawn "wgp$i" ip netns exec "${prefix}p$i" $ours "wgp$i"
+  done
+  for i in $(seq 50); do
+    wait_for 10 in_ns "p$i" wg show "wgp$i" || { fail "peer $i does not start"; return 1; }
+    in_ns "p$i" wg set "wgp$i" private-key "$work/k$i" peer "$(cat "$work/puba")" endpoint 192.0.2.1:51820 allowed-ips 10.9.0.0/16
+    ip -n "${prefix}p$i" addr add "10.9.1.$i/16" dev "wgp$i"; ip -n "${prefix}p$i" link set "wgp$i" up
+  done
+  for i in $(seq 50); do
+    spawn "ping$i" ip netns exec "${prefix}p$i" ping -q -i 0.01 -c 20 -s 1300 -W 5 10.9.0.1
+    eval "ping_$i=$spawned"
+  done
+  for i in $(seq 50); do eval "wait \$ping_$i" || fail "peer $i gets no answer"; done
+  [ "$(in_ns a wg show wga latest-handshakes | grep -c -v '	0$')" = 50 ] || fail "handshakes: $(in_ns a wg show wga latest-handshakes | grep -c -v '	0$')"
+  rss=$(awk '/VmHWM/ {print $2}' "/proc/$pid_a/status")
+  echo "fifty peers: peak RSS $rss KB"
+  for i in $(seq 50); do in_ns a wg set wga peer "$(wg pubkey <"$work/k$i")" remove; done
+  in_ns a wg show wga >/dev/null || fail "gone after the peers were removed"
+  end_process "$pid_a"
+  for i in $(seq 50); do ns_del "p$i"; done
+  ns_del a
+  [ -z "$reason" ]
+}
+
+test_no_wakeups_without_traffic() {
+  need wg ping || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  local before after
+  before=$(cat /proc/"$pid_a"/task/*/status | awk '/ctxt_switches/ {n += $2} END {print n}')
+  sleep 3
+  after=$(cat /proc/"$pid_a"/task/*/status | awk '/ctxt_switches/ {n += $2} END {print n}')
+  [ $((after - before)) -le 1 ] || fail "$((after - before)) wake-ups in 3 s"
+  local code=$?
+  end_pair; return $code
+}
+
+# Handshakes with a right mac1 and nothing behind them, at full rate; the live session goes on.
+test_handshake_flood() {
+  need wg python3 || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
+  spawn flood ip netns exec ${prefix}a python3 - "$(cat "$work/pubb")" <<'PY'
+import base64, hashlib, os, socket, sys, time
+key = hashlib.blake2s(b'mac1----' + base64.b64decode(sys.argv[1])).digest()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+end = time.time() + 4
+while time.time() < end:
+    for _ in range(50):
+        m = b'\1\0\0\0' + os.urandom(112)
+        s.sendto(m + hashlib.blake2s(m, key=key, digest_size=16).digest() + bytes(16), ('192.0.2.2', 51821))
+        s.sendto(os.urandom(148), ('192.0.2.2', 51821))
+        s.sendto(b'\4\0\0\0' + os.urandom(60), ('192.0.2.2', 51821))
+PY
+  local flood=$spawned bytes
+  bytes=$(transfer -c 10.9.0.2 -t 2) || { fail "TCP during the flood"; kill "$flood"; end_pair; return 1; }
+  [ "$bytes" -gt 20000000 ] || fail "only $bytes bytes during the flood"
+  ping_from a 10.9.0.2 3 || fail "no ping during the flood"
+  wait "$flood"
+  kill -0 "$pid_b" || fail "engine died"
+  local rss; rss=$(awk '/VmHWM/ {print $2}' "/proc/$pid_b/status")
+  echo "flood: peak RSS $rss KB"
+  end_pair
+  [ -z "$reason" ]
+}
+
+test_peers_come_and_go_under_traffic() {
+  need wg iperf3 ping || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
+  ( end=$((SECONDS + 3)); while [ $SECONDS -lt $end ]; do
+      k=$(wg genkey | wg pubkey)
+      in_ns b wg set wgb peer "$k" allowed-ips 10.77.0.0/24 endpoint 192.0.2.200:9 persistent-keepalive 1
+      in_ns b wg set wgb peer "$k" remove
+    done ) &
+  local churn=$! bytes
+  bytes=$(transfer -c 10.9.0.2 -t 3) || fail "TCP"
+  wait $churn
+  [ "${bytes:-0}" -gt 10000000 ] || fail "only ${bytes:-0} bytes"
+  kill -0 "$pid_b" || fail "engine died"
+  end_pair
+  [ -z "$reason" ]
+}
+
+run_tests "$@"
