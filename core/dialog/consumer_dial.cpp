@@ -23,7 +23,10 @@ constexpr std::size_t kDirectPorts = 2;  // a provider that lists exactly two ha
 // The reference's provider now and then loses a dial without a word. Before its reply come port
 // check, UPnP search and STUN; after an OK in the direct case "ready" follows within milliseconds.
 constexpr Duration kExchangePatience = seconds{8};
-constexpr Duration kAckPatience = seconds{3};
+// A reference provider that punches holes for others answers an ack only after that, up to 10 s
+// later; one with open ports has no such work.
+constexpr Duration kDirectAckPatience = seconds{4};
+constexpr Duration kPunchedAckPatience = seconds{11};
 constexpr Duration kDirectReadyPatience = seconds{2};
 constexpr Duration kPunchedReadyPatience = seconds{3};
 constexpr Duration kNobodyListensPause = seconds{1};  // it may be reconnecting to the broker
@@ -142,7 +145,8 @@ struct ConsumerDial::Impl {
     request = next_request++;
     actions.push(
         BrokerRequest{request, ack_subject(config.provider, config.service_type), *payload});
-    patience_until = now + kAckPatience;
+    patience_until =
+        now + (remote_ports.size() == kDirectPorts ? kDirectAckPatience : kPunchedAckPatience);
   }
 
   void on_ack_reply(Instant now) {
@@ -169,11 +173,15 @@ struct ConsumerDial::Impl {
     if (ready) finish(now);
   }
 
-  void drain_puncher(Instant now) {
-    if (!puncher) return;
+  void send_punches() {
     while (const auto out = puncher->poll_transmit()) {
       actions.send(ports.id(out->index), out->to, out->ttl, out->payload());
     }
+  }
+
+  void drain_puncher(Instant now) {
+    if (!puncher) return;
+    send_punches();
     if (step != Step::Punching) return;
     if (puncher->failed()) {
       fail({Errc::Timeout, 0, "hole punching"},
@@ -181,11 +189,18 @@ struct ConsumerDial::Impl {
                                 : "no path through the NATs between both nodes");
     } else if (puncher->pair()) {
       chosen = *puncher->pair();
+      // Only now has our OK_ACK left: a "ready" seen before was for another consumer.
+      ready = false;
       await_ready(now, kPunchedReadyPatience);
     }
   }
 
   void finish(Instant now) {
+    // "Ready" is shared by all consumers, so it does not prove that our OK_ACK has arrived.
+    if (puncher) {
+      puncher->hurry();
+      send_punches();
+    }
     const auto shared = box_precompute(keys.secret, peer_key);
     if (!shared) return fail(shared.error(), "the provider's key is not usable");
     Channel::Config channel;
@@ -326,6 +341,10 @@ std::optional<Instant> ConsumerDial::next_timeout() const {
 void ConsumerDial::handle_network_facts(Instant now, const Result<NetworkFacts>& facts) {
   if (done() || impl_->facts) return;
   if (!facts) return impl_->fail(facts.error(), "own public address could not be found");
+  if (!facts->public_ip.is_v4() || facts->public_ip.is_unspecified()) {
+    return impl_->fail({Errc::Unsupported, 0, "own public address"},
+                       "own public address is not an IPv4 address");
+  }
   impl_->facts = *facts;
   impl_->prepare(now);
 }

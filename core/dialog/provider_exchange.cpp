@@ -37,6 +37,10 @@ bool ProviderExchange::owns(SocketId socket) const {
 
 void ProviderExchange::handle_network_facts(Instant now, const NetworkFacts& facts) {
   if (step_ != Step::AwaitingFacts) return;
+  if (!facts.public_ip.is_v4() || facts.public_ip.is_unspecified()) {
+    return fail({Errc::Unsupported, 0, "own public address"},
+                "own public address is not an IPv4 address");
+  }
   facts_ = facts;
   next_method(now);
 }
@@ -243,6 +247,9 @@ void ProviderExchange::handle_ack(Instant now, const Received& ack, std::string 
   punch.peer = peer_ip_;
   punch.remote_ports = remote_ports_;
   punch.initial_ttl = shared_.config.initial_ttl;
+  // Many at once share the packets a second: anybody with a key can make us ping.
+  punch.ping_interval *= static_cast<int>(1 + shared_.punching / 4);
+  punch.slow_ping_interval *= static_cast<int>(1 + shared_.punching / 4);
   puncher_.emplace(punch, now);
   step_ = Step::Punching;
 }

@@ -32,6 +32,7 @@ struct ProviderShared {
   // of its twenty seconds).
   Instant manual_again_at{};
   Instant upnp_again_at{};
+  std::size_t punching = 0;  // exchanges at it, kept by the listener
 };
 
 class ProviderExchange {
@@ -45,6 +46,7 @@ class ProviderExchange {
   Instant started() const { return started_; }
   bool waits_for_facts() const { return step_ == Step::AwaitingFacts; }
   bool acked() const { return acked_; }
+  bool punching() const { return step_ == Step::Punching; }
   bool done() const { return step_ == Step::Done; }
   bool owns(SocketId socket) const;
 

@@ -19,7 +19,7 @@ constexpr std::uint32_t kAckTag = 2;
 
 struct ProviderListener::Impl {
   Impl(const Config& config, const Signer& signer, Rng& rng)
-      : shared{config, signer, rng, {}, 1, {}, {}} {}
+      : shared{config, signer, rng, {}, 1, {}, {}, 0} {}
 
   using Exchanges = std::list<ProviderExchange>;  // in order of arrival, at most kMaxExchanges
 
@@ -74,6 +74,9 @@ struct ProviderListener::Impl {
     if (!received || reply_subject.empty()) return;
     const auto exchange = find(*received);
     if (exchange == exchanges.end()) return;
+    shared.punching = static_cast<std::size_t>(
+        std::count_if(exchanges.begin(), exchanges.end(),
+                      [](const ProviderExchange& e) { return e.punching(); }));
     exchange->handle_ack(now, *received, std::string(reply_subject));
     sweep();
   }

@@ -29,7 +29,7 @@ class ProviderListener {
   // Exchanges in progress; each may hold 21 sockets. Full: the oldest without an ack gives way, and
   // if all have theirs the new one gets no answer (the consumer tries again or runs into its
   // limit).
-  static constexpr std::size_t kMaxExchanges = 24;
+  static constexpr std::size_t kMaxExchanges = 16;
   static constexpr std::size_t kMaxPerConsumer = 4;  // the oldest of the same identity gives way
   static constexpr std::size_t kPunchPorts = 20;
 

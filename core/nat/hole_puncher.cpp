@@ -65,7 +65,8 @@ void HolePuncher::hear(Instant now, Socket& socket, const Endpoint& from, bool i
   socket.peer = from;
   socket.ping_due = false;
   // The provider says OK only to whom it has heard: it heard our ping, and waits for OK_ACK.
-  if (is_ok && config_.role == Role::Consumer) {
+  // From another address it takes a second OK: a blind stranger needs more than one lucky packet.
+  if (is_ok && config_.role == Role::Consumer && from.ip == config_.peer) {
     use(socket, now);
     return;
   }
@@ -78,7 +79,7 @@ void HolePuncher::use(Socket& socket, Instant now) {
   socket.ok_due = false;
   socket.repeat_at = now + config_.repeat;
   usable_.push_back(static_cast<std::size_t>(&socket - sockets_.data()));
-  if (config_.role == Role::Consumer) socket.ack_due = true;
+  if (config_.role == Role::Consumer) socket.acks_due = 1;
   if (usable_.size() == kWanted) choose(now);
 }
 
@@ -101,13 +102,16 @@ void HolePuncher::handle_timeout(Instant now) {
   if (failed_) return;
   if (pair_) {
     if (!ack_at_ || now < *ack_at_) return;
-    for (const std::size_t index : usable_) sockets_[index].ack_due = true;
+    for (const std::size_t index : usable_) sockets_[index].acks_due = 1;
     ack_at_ = --acks_left_ > 0 ? std::optional<Instant>(now + config_.repeat) : std::nullopt;
     return;
   }
   if (now >= give_up_at_) {
     failed_ = true;
-    for (Socket& socket : sockets_) socket.ping_due = socket.ok_due = socket.ack_due = false;
+    for (Socket& socket : sockets_) {
+      socket.ping_due = socket.ok_due = false;
+      socket.acks_due = 0;
+    }
     return;
   }
   if (now >= next_ping_) {
@@ -125,17 +129,26 @@ void HolePuncher::handle_timeout(Instant now) {
       socket.repeat_at = now + config_.repeat;
     } else if (socket.state == State::Usable && config_.role == Role::Consumer) {
       // The first of two: its OK_ACK may have been lost while the second is still awaited.
-      socket.ack_due = true;
+      socket.acks_due = 1;
       socket.repeat_at = now + config_.repeat;
     }
   }
+}
+
+void HolePuncher::hurry() {
+  if (!pair_ || !ack_at_) return;
+  for (const std::size_t index : usable_) sockets_[index].acks_due += acks_left_;
+  ack_at_.reset();
 }
 
 std::optional<HolePuncher::Transmit> HolePuncher::poll_transmit() {
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
     Socket& socket = sockets_[i];
     if (std::exchange(socket.ok_due, false)) return message(i, socket.peer, kTtl, kOk);
-    if (std::exchange(socket.ack_due, false)) return message(i, socket.peer, kTtl, kOkAck);
+    if (socket.acks_due > 0) {
+      --socket.acks_due;
+      return message(i, socket.peer, kTtl, kOkAck);
+    }
     if (std::exchange(socket.ping_due, false)) {
       const Endpoint to{config_.peer, config_.remote_ports[i]};
       const std::uint8_t ttl = config_.role == Role::Consumer

@@ -67,6 +67,9 @@ class HolePuncher {
 
   // Set once two sockets agree; the consumer still repeats OK_ACK for a moment after that.
   const std::optional<Pair>& pair() const { return pair_; }
+  // Consumer: what is left of the repeats, now and at once. For an owner that ends before their
+  // time: without any OK_ACK the provider would never be done.
+  void hurry();
   bool failed() const { return failed_; }
   std::size_t heard() const;  // sockets the peer was heard on: tells "no path" from "no answer"
 
@@ -81,7 +84,7 @@ class HolePuncher {
     Instant repeat_at{};
     bool ping_due = false;
     bool ok_due = false;
-    bool ack_due = false;
+    unsigned acks_due = 0;
   };
 
   void hear(Instant now, Socket& socket, const Endpoint& from, bool is_ok);

@@ -227,10 +227,20 @@ Status Channel::reply(Instant now, std::uint64_t request_id, const Reply& reply)
       break;
     }
   }
-  MYST_TRY(enqueue(frame));
+  Status sent = enqueue(frame);
+  if (!sent.ok() && sent.error().code == Errc::Malformed) {
+    // The peer gets an answer all the same, and the slot is free again.
+    Frame instead;
+    instead.id = request_id;
+    instead.status_code = static_cast<std::uint64_t>(ReplyStatus::InternalError);
+    instead.msg = "the answer cannot be sent";
+    MYST_TRY(enqueue(instead));
+  } else if (!sent.ok()) {
+    return sent;
+  }
   open_.erase(open);
   pump(now);
-  return {};
+  return sent;
 }
 
 Status Channel::enqueue(const Frame& frame) {

@@ -97,6 +97,7 @@ class Channel {
   Result<std::uint64_t> request(Instant now, std::string_view topic, ByteSpan data,
                                 Duration timeout);
   // NotFound: no such request open (answered before). Full: try again after poll_transmit.
+  // Malformed: too long or not UTF-8; the peer was told of an internal error instead.
   Status reply(Instant now, std::uint64_t request_id, const Reply& reply);
 
   bool broken() const { return broken_; }

@@ -198,6 +198,32 @@ TEST_F(Dial, ALostReadyOrAckIsTriedAgainWithFreshKeys) {
   }
 }
 
+TEST_F(Dial, AReadyForAnotherConsumerDoesNotStopTheHandshake) {
+  // Somebody else's "ready" every 5 ms, and a path that loses the OK_ACKs often.
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    make(seed, NatKind::PortRestricted, NatKind::FullCone,
+         {40, 0, milliseconds{20}, milliseconds{0}, 8});
+    provider_->facts.port_check_servers.clear();
+    bool punching = false;
+    for (int i = 0; i < 1500 && !punching; ++i) {
+      world_->publish(ready_subject(provider_key_.address(), "wireguard"), "", {});
+      (void)world_->run(milliseconds{5}, [] { return false; });
+      punching = std::count(consumer_->log.begin(), consumer_->log.end(), "send") > 0;
+    }
+    ASSERT_TRUE(punching);
+    ASSERT_TRUE(world_->run(seconds{20}, [&] { return opened_both(); }));
+  }
+}
+
+TEST_F(Dial, AnIpv6PublicAddressFailsWithAReason) {
+  make(8, NatKind::None, NatKind::None);
+  consumer_->facts.public_ip = *IpAddress::parse("2001:db8::1");
+  EXPECT_TRUE(world_->run(seconds{1}, [&] { return over(); }));
+  ASSERT_EQ(consumer_->failures.size(), 1u);
+  EXPECT_EQ(consumer_->failures[0].reason, "own public address is not an IPv4 address");
+}
+
 TEST_F(Dial, CancelGivesEverythingBack) {
   for (const milliseconds when :
        {milliseconds{0}, milliseconds{7}, milliseconds{40}, milliseconds{70}}) {

@@ -145,6 +145,19 @@ TEST(HolePuncher, NoiseIsIgnoredWhilePinging) {
   EXPECT_EQ(consumer.heard(), 0u);
 }
 
+TEST(HolePuncher, OneOkOfAStrangerIsNotEnoughForTheConsumer) {
+  HolePuncher consumer(config(Role::Consumer), kStart);
+  const Endpoint stranger = *Endpoint::parse("192.0.2.66:1");
+  consumer.handle_datagram(kStart, 0, stranger, as_bytes("OK"));
+  consumer.handle_datagram(kStart, 1, stranger, as_bytes("OK"));
+  EXPECT_FALSE(consumer.pair().has_value());
+  // The provider may really answer from another address: then a second OK follows.
+  consumer.handle_datagram(kStart, 0, stranger, as_bytes("OK"));
+  consumer.handle_datagram(kStart, 1, {kProviderIp, 20001}, as_bytes("OK"));
+  ASSERT_TRUE(consumer.pair().has_value());
+  EXPECT_EQ(consumer.pair()->service.peer.ip, kProviderIp);
+}
+
 TEST(HolePuncher, AStrangerWhoSpeaksFirstGivesWayToThePeer) {
   HolePuncher provider(config(Role::Provider), kStart);
   provider.handle_datagram(kStart, 0, *Endpoint::parse("192.0.2.66:1"), as_bytes("OK"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <utility>
 
 #include "core/base/text.hpp"
 #include "core/p2p/packet.hpp"
@@ -288,6 +289,23 @@ TEST(Channel, ARequestIsAnsweredOnce) {
     return Reply::success();
   });
   EXPECT_EQ(pair.b().reply(pair.now(), seen, Reply::success()).error().code, Errc::NotFound);
+}
+
+TEST(Channel, AReplyThatCannotBeSentIsReplacedByAnError) {
+  Pair pair(1, {}, config(), config());
+  std::uint64_t id = *pair.a().request(pair.now(), "t", {}, seconds{5});
+  bool first = true;
+  Status sent;
+  while (auto d = pair.a().poll_transmit()) (void)pair.b().handle_datagram(pair.now(), *d);
+  while (auto event = pair.b().poll_event()) {
+    auto& in = std::get<Channel::Incoming>(*event);
+    ASSERT_TRUE(std::exchange(first, false));
+    sent = pair.b().reply(pair.now(), in.id, Reply::failure("\xff\xfe"));
+  }
+  ASSERT_FALSE(sent.ok());
+  EXPECT_EQ(sent.error().code, Errc::Malformed);
+  pair.run(seconds{1}, [](const auto&) { return Reply::success(); });
+  EXPECT_EQ(answer_in(pair.events(pair.a()), id)->text, "the answer cannot be sent");
 }
 
 TEST(Channel, NonsenseInTheStreamBreaksItAndFailsWhatWaits) {
