@@ -1,7 +1,7 @@
 // Who tells this machine's programs their resolvers, and how to change that and back.
 //
 //   resolvectl  systemd-resolved is in charge: servers and the catch-all domain go to the link
-//   resolvconf  openresolv or Debian's resolvconf is in charge of /etc/resolv.conf
+//   resolvconf  openresolv is in charge of /etc/resolv.conf
 //   file        nobody is, or somebody who leaves a foreign file alone: replaced, content kept in
 //   the
 //               journal, put back as it was (file or symbolic link)
