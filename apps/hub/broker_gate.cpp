@@ -13,7 +13,8 @@ using platform::Stream;
 constexpr std::size_t kHighWater = 128 * 1024;
 constexpr std::size_t kWriteLimit = 1024 * 1024;
 constexpr Duration kDialLimit = std::chrono::seconds{5};
-constexpr Duration kLinger = std::chrono::seconds{5};  // to send what is left when one side has gone
+constexpr Duration kLinger =
+    std::chrono::seconds{5};  // to send what is left when one side has gone
 
 }  // namespace
 
@@ -39,16 +40,16 @@ struct BrokerGate::Connection {
     to.port = gate.options_.upstream_port;
     to.timeout = kDialLimit;
     to.write_limit = kWriteLimit;
-    dial = std::make_unique<platform::Dial>(
-        gate.loop_, std::move(to), [this](Result<std::unique_ptr<Stream>> result) {
-          gate.loop_.dispose(std::move(dial));
-          if (!result.ok()) {
-            ++gate.turned_away_;
-            return gate.end(this);
-          }
-          server = std::move(*result);
-          start_streams();
-        });
+    dial = std::make_unique<platform::Dial>(gate.loop_, std::move(to),
+                                            [this](Result<std::unique_ptr<Stream>> result) {
+                                              gate.loop_.dispose(std::move(dial));
+                                              if (!result.ok()) {
+                                                ++gate.turned_away_;
+                                                return gate.end(this);
+                                              }
+                                              server = std::move(*result);
+                                              start_streams();
+                                            });
   }
 
   void start_streams() {
@@ -133,7 +134,8 @@ void BrokerGate::end(Connection* connection) {
   if (found == connections_.end()) return;
   admission_.release(connection->address);
   connection->closing = true;
-  // Callbacks of the connection may be on the stack: it goes at the end of the turn, its sockets now.
+  // Callbacks of the connection may be on the stack: it goes at the end of the turn, its sockets
+  // now.
   connection->client.reset();
   connection->server.reset();
   connection->linger.cancel();

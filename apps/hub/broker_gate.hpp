@@ -22,8 +22,8 @@ class BrokerGate {
     core::GateConfig gate;
     core::GateAdmission::Limits limits;
   };
-  // Io: the address cannot be listened on. nats-server may be away: clients are then turned away one
-  // by one, which they take as a reason to try again.
+  // Io: the address cannot be listened on. nats-server may be away: clients are then turned away
+  // one by one, which they take as a reason to try again.
   static Result<std::unique_ptr<BrokerGate>> open(platform::Loop& loop, const Options& options);
   ~BrokerGate();
   BrokerGate(const BrokerGate&) = delete;

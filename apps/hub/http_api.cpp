@@ -74,7 +74,8 @@ HttpResponse HttpApi::answer(Now now, const HttpRequest& request) const {
   if (path.size() > 1 && path.back() == '/') {
     path.remove_suffix(1);
     HttpResponse moved = text_answer(301, "");
-    moved.headers.add("Location", std::string(path) + (request.query.empty() ? "" : "?" + request.query));
+    moved.headers.add("Location",
+                      std::string(path) + (request.query.empty() ? "" : "?" + request.query));
     return moved;
   }
   for (const std::string_view group : {"/api/v4/", "/api/v3/"}) {
@@ -99,8 +100,9 @@ HttpResponse HttpApi::answer(Now now, const HttpRequest& request) const {
   if (path == "/network") return network(request);
   if (path == "/status") return status(now);
   if (path == "/") {
-    return text_answer(200, "myst-hub of the network \"" + options_.name +
-                                "\". Nodes join with: myst --network <this URL>. See /network and /status.\n");
+    return text_answer(
+        200, "myst-hub of the network \"" + options_.name +
+                 "\". Nodes join with: myst --network <this URL>. See /network and /status.\n");
   }
   return not_found();
 }
@@ -213,7 +215,9 @@ HttpResponse HttpApi::network(const HttpRequest& request) const {
     const std::string_view authority = request.headers.get("Host");
     const std::string host = host_of(authority);
     if (host.empty()) {
-      return json_answer(R"({"message":"the request has no usable Host header; start myst-hub with --public-url"})", 400);
+      return json_answer(
+          R"({"message":"the request has no usable Host header; start myst-hub with --public-url"})",
+          400);
     }
     base = "http://" + std::string(authority);
   }

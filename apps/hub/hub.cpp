@@ -20,7 +20,8 @@ constexpr std::size_t kMaxUnwritten = 100000;
 
 std::string describe(const Error& error) {
   std::string out = error.what;
-  if (error.code == Errc::Io && error.detail > 0) out += std::string(": ") + std::strerror(error.detail);
+  if (error.code == Errc::Io && error.detail > 0)
+    out += std::string(": ") + std::strerror(error.detail);
   return out;
 }
 
@@ -67,7 +68,8 @@ std::optional<std::string> Hub::open_all() {
     std::vector<std::string> problems;
     auto loaded = Policies::load(options_.policies_dir, problems);
     if (!loaded.ok()) {
-      return "cannot read --policies " + options_.policies_dir + ": " + std::strerror(loaded.error().detail);
+      return "cannot read --policies " + options_.policies_dir + ": " +
+             std::strerror(loaded.error().detail);
     }
     for (const std::string& problem : problems) log_(Level::Warning, "policy left out: " + problem);
     policies_ = std::move(*loaded);
@@ -80,7 +82,8 @@ std::optional<std::string> Hub::open_all() {
   http.max_connections = kMaxHttpConnections;
   http.max_body_bytes = 256 * 1024;
   auto server = platform::HttpServer::listen(
-      loop_, http, [this](const platform::HttpRequest& request, const platform::HttpExchangePtr& exchange) {
+      loop_, http,
+      [this](const platform::HttpRequest& request, const platform::HttpExchangePtr& exchange) {
         answers_.send(exchange, api_.answer(loop_.now(), request));
       });
   if (!server.ok()) return cannot_listen("HTTP", http.local, server.error());
@@ -98,7 +101,8 @@ std::optional<std::string> Hub::open_all() {
     gate_ = std::move(*opened);
   }
   if (store_ != nullptr && gate_ != nullptr) {
-    if (const auto known = store_->load_signatures(core::SubscriptionMemory::kCapacity); known.ok()) {
+    if (const auto known = store_->load_signatures(core::SubscriptionMemory::kCapacity);
+        known.ok()) {
       gate_->memory().restore(*known);
     }
   }
@@ -122,7 +126,8 @@ std::optional<std::string> Hub::open_store() {
     return "cannot open " + options_.data_dir + "/hub.db: " + describe(store.error());
   }
   if (!opened.moved_aside.empty()) {
-    log_(Level::Warning, "the database was corrupt; it was kept as " + opened.moved_aside + " and a new one begun");
+    log_(Level::Warning,
+         "the database was corrupt; it was kept as " + opened.moved_aside + " and a new one begun");
   }
   store_ = std::make_unique<HubStore>(std::move(*store));
   const Now now = loop_.now();
@@ -183,7 +188,8 @@ std::optional<std::string> Hub::load_places(core::LocationTable& table) const {
     while (std::getline(file, line)) {
       ++number;
       if (const Status added = table.add_line(line); !added.ok()) {
-        return "--geo-csv " + options_.geo_csv + " line " + std::to_string(number) + ": " + added.error().what;
+        return "--geo-csv " + options_.geo_csv + " line " + std::to_string(number) + ": " +
+               added.error().what;
       }
     }
     if (!file.eof()) return "cannot read --geo-csv " + options_.geo_csv;
@@ -227,7 +233,8 @@ void Hub::connect_broker() {
   };
   handlers.disconnected = [this](const nats::Disconnected& from) {
     // Said once, not at every attempt.
-    const std::string problem = "no nats-server at " + from.server.to_string() + ": " + describe(from.why);
+    const std::string problem =
+        "no nats-server at " + from.server.to_string() + ": " + describe(from.why);
     if (problem != broker_problem_) log_(Level::Warning, problem + "; trying again");
     broker_problem_ = problem;
   };
@@ -236,7 +243,8 @@ void Hub::connect_broker() {
   };
   broker_ = std::make_unique<nats::Client>(loop_, rng_, std::move(options), std::move(handlers));
   for (const char* subject : core::ProposalIntake::kSubjects) {
-    const auto subscribed = broker_->subscribe(subject, [this](const nats::Message& m) { on_proposal(m); });
+    const auto subscribed =
+        broker_->subscribe(subject, [this](const nats::Message& m) { on_proposal(m); });
     if (!subscribed.ok()) log_(Level::Warning, std::string("cannot subscribe ") + subject);
   }
 }
@@ -252,7 +260,8 @@ void Hub::on_proposal(const nats::Message& message) {
 Status Hub::take_proposal(const nats::Message& message) {
   const Now now = loop_.now();
   MYST_TRY_ASSIGN(const auto order, intake_.judge(now, message.subject));
-  MYST_TRY_ASSIGN(core::Proposal proposal, discovery::read_proposal_message(as_text(message.payload)));
+  MYST_TRY_ASSIGN(core::Proposal proposal,
+                  discovery::read_proposal_message(as_text(message.payload)));
   if (!order.provider_id.empty() && order.provider_id != proposal.provider_id) {
     return Error{Errc::Rejected, 0, "proposal of another identity than its signer"};
   }
@@ -267,7 +276,8 @@ Status Hub::take_proposal(const nats::Message& message) {
   const bool changed = known == nullptr || known->json_head != indexed.json_head;
   if (store_ != nullptr) {
     const auto waiting = unwritten_.find(key);
-    const bool unwritten = waiting != unwritten_.end() && (!waiting->second || !waiting->second->json.empty());
+    const bool unwritten =
+        waiting != unwritten_.end() && (!waiting->second || !waiting->second->json.empty());
     if (changed || unwritten) row.json = indexed.json_head + "{}}";
   }
   MYST_TRY(index_.put(now, std::move(indexed)));
@@ -342,7 +352,8 @@ HubStatus Hub::status() const {
     out.gate = gate_->counters();
   }
   out.proposals_refused = refused_;
-  out.uptime_seconds = std::chrono::duration_cast<std::chrono::seconds>(loop_.instant() - started_).count();
+  out.uptime_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(loop_.instant() - started_).count();
   out.data_problem = data_problem_;
   return out;
 }

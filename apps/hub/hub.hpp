@@ -49,7 +49,9 @@ class Hub {
   std::optional<Endpoint> stun() const;
   std::optional<Endpoint> port_check() const;
   const core::ProposalIndex& index() const { return index_; }
-  bool broker_connected() const { return broker_ != nullptr && broker_->connected(); }  // to nats-server
+  bool broker_connected() const {
+    return broker_ != nullptr && broker_->connected();
+  }  // to nats-server
 
  private:
   Hub(platform::Loop& loop, Rng& rng, const Options& options, Log log);

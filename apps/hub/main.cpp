@@ -46,8 +46,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s%s\n", level == hub::Level::Warning ? "warning: " : "", text.c_str());
   };
   if (const std::size_t most = clients_by_descriptors(); most < options.max_broker_clients) {
-    log(hub::Level::Warning, "the limit of open files allows " + std::to_string(most) + " broker clients, not " +
-                                 std::to_string(options.max_broker_clients));
+    log(hub::Level::Info, "the limit of open files allows " + std::to_string(most) +
+                              " broker clients, not " + std::to_string(options.max_broker_clients));
     options.max_broker_clients = most;
   }
   platform::Loop loop;
@@ -58,10 +58,11 @@ int main(int argc, char** argv) {
     return 1;
   }
   auto& running = std::get<std::unique_ptr<hub::Hub>>(started);
-  log(hub::Level::Info, "network \"" + options.name + "\": http on " + running->http().to_string() +
-                            (running->broker() ? ", broker on " + running->broker()->to_string() : "") +
-                            (running->stun() ? ", STUN on " + running->stun()->to_string() : "") +
-                            (running->port_check() ? ", port check on " + running->port_check()->to_string() : ""));
+  log(hub::Level::Info,
+      "network \"" + options.name + "\": http on " + running->http().to_string() +
+          (running->broker() ? ", broker on " + running->broker()->to_string() : "") +
+          (running->stun() ? ", STUN on " + running->stun()->to_string() : "") +
+          (running->port_check() ? ", port check on " + running->port_check()->to_string() : ""));
   platform::SignalWatcher on_term(loop, SIGTERM, [&] { loop.stop(); });
   platform::SignalWatcher on_int(loop, SIGINT, [&] { loop.stop(); });
   platform::SignalWatcher on_hup(loop, SIGHUP, [&] { running->reload(); });

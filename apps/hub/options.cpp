@@ -42,7 +42,8 @@ std::function<Problem(Options&, const std::string&)> text(std::string Options::*
 }
 
 Problem parse_country(const std::string& value, std::string& out) {
-  if (value.size() != 2 || value.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) {
+  if (value.size() != 2 ||
+      value.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) {
     return "is not a country code such as LT";
   }
   out = value;
@@ -113,7 +114,8 @@ Problem set_proxy(Options& options, const std::string& value) {
 
 Problem set_skew(Options& options, const std::string& value) {
   const auto seconds = parse_decimal(value);
-  if (!seconds || *seconds == 0 || *seconds > 86400) return "is not a number of seconds up to 86400";
+  if (!seconds || *seconds == 0 || *seconds > 86400)
+    return "is not a number of seconds up to 86400";
   options.broker_skew = std::chrono::seconds{*seconds};
   return {};
 }
@@ -121,13 +123,15 @@ Problem set_skew(Options& options, const std::string& value) {
 const std::vector<Flag>& flags() {
   static const std::vector<Flag> kFlags{
       {"--name", "NAME", "what the network is called (default: myst)", text(&Options::name)},
-      {"--listen", "IP", "address of HTTP, broker, STUN and port check (default: 0.0.0.0)", set_listen},
+      {"--listen", "IP", "address of HTTP, broker, STUN and port check (default: 0.0.0.0)",
+       set_listen},
       {"--http-port", "PORT", "discovery API, location, network document (default: 8080)",
        number(&Options::http_port, 1, 65535)},
-      {"--broker-listen", "[IP:]PORT", "where nodes reach the broker gate; 0: no gate (default: 4222)",
-       set_broker_listen},
+      {"--broker-listen", "[IP:]PORT",
+       "where nodes reach the broker gate; 0: no gate (default: 4222)", set_broker_listen},
       {"--broker-upstream", "HOST:PORT",
-       "the nats-server behind the gate; let nobody else reach it (default: 127.0.0.1:4223)", set_upstream},
+       "the nats-server behind the gate; let nobody else reach it (default: 127.0.0.1:4223)",
+       set_upstream},
       {"--broker-skew", "SECONDS", "how old or early a signature may be (default: 300)", set_skew},
       {"--max-broker-clients", "N", "connections the gate takes (default: 20000)",
        number(&Options::max_broker_clients, 1, 1000000)},
@@ -141,26 +145,35 @@ const std::vector<Flag>& flags() {
        }},
       {"--compatibility-min", "N", "refuse proposals of nodes older than that (default: 0)",
        number(&Options::compatibility_min, 0, 32767)},
-      {"--stun-port", "PORT", "UDP; 0: no STUN server (default: 3478)", number(&Options::stun_port, 0, 65535)},
+      {"--stun-port", "PORT", "UDP; 0: no STUN server (default: 3478)",
+       number(&Options::stun_port, 0, 65535)},
       {"--port-check-port", "PORT", "UDP; 0: no open-port check (default: 4589)",
        number(&Options::port_check_port, 0, 65535)},
-      {"--data-dir", "DIR", "keeps proposals over a restart (default: memory only)", text(&Options::data_dir)},
+      {"--data-dir", "DIR", "keeps proposals over a restart (default: memory only)",
+       text(&Options::data_dir)},
       {"--country", "CC", "country of callers nobody knows, such as LT",
-       [](Options& options, const std::string& value) { return parse_country(value, options.place.country); }},
+       [](Options& options, const std::string& value) {
+         return parse_country(value, options.place.country);
+       }},
       {"--ip-type", "TYPE", "their IP type (default: residential)",
        [](Options& options, const std::string& value) -> Problem {
          if (value.empty()) return "must not be empty";
          options.place.ip_type = value;
          return {};
        }},
-      {"--geo-csv", "FILE", "country database: lines first,last,CC or network/length,CC", text(&Options::geo_csv)},
-      {"--place", "NET=CC[/TYPE]", "place of one network, before the database; may be repeated", add_place},
-      {"--policies", "DIR", "access policy documents, one *.json each (default: every identity is allowed)",
+      {"--geo-csv", "FILE", "country database: lines first,last,CC or network/length,CC",
+       text(&Options::geo_csv)},
+      {"--place", "NET=CC[/TYPE]", "place of one network, before the database; may be repeated",
+       add_place},
+      {"--policies", "DIR",
+       "access policy documents, one *.json each (default: every identity is allowed)",
        text(&Options::policies_dir)},
       {"--public-url", "URL", "how nodes reach HTTP (default: as the caller asked)", set_url},
-      {"--public-address", "HOST", "how nodes reach broker, STUN and port check (default: the host of the URL)",
+      {"--public-address", "HOST",
+       "how nodes reach broker, STUN and port check (default: the host of the URL)",
        [](Options& options, const std::string& value) -> Problem {
-         const bool name = value.find_first_of(":/@") == std::string::npos && core::BrokerAddress::parse(value).ok();
+         const bool name = value.find_first_of(":/@") == std::string::npos &&
+                           core::BrokerAddress::parse(value).ok();
          if (!name && !IpAddress::parse(value).ok()) return "is not a host name or IP address";
          options.public_address = value;
          return {};
@@ -177,7 +190,8 @@ Problem apply_json(Options& options, const std::string& value) {
   if (!document.ok() || !document->root().is_object()) return "is not a JSON object";
   const json::Value root = document->root();
   if (root["host"].exists()) {
-    if (const Problem problem = set_listen(options, root["host"].string_or(""))) return "host " + *problem;
+    if (const Problem problem = set_listen(options, root["host"].string_or("")))
+      return "host " + *problem;
   }
   if (root["port"].exists()) {
     const auto set = number(&Options::http_port, 1, 65535);
@@ -203,7 +217,8 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
     if (word == "--help" || word == "-h") return HelpWanted{};
     if (word == "--version") return VersionWanted{};
     if (!word.empty() && word[0] == '{') {
-      if (const Problem problem = apply_json(options, word)) return UsageError{"settings: " + *problem};
+      if (const Problem problem = apply_json(options, word))
+        return UsageError{"settings: " + *problem};
       continue;
     }
     const std::size_t equals = word.find('=');
@@ -233,20 +248,25 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
 
 std::string help_text() {
   std::string out =
-      "myst-hub: what a network needs besides its nodes and a nats-server: broker gate, discovery API,\n"
+      "myst-hub: what a network needs besides its nodes and a nats-server: broker gate, discovery "
+      "API,\n"
       "location, STUN, open-port check and the network document that nodes join with\n"
       "(myst --network http://<this host>:8080).\n\n"
       "  nats-server -a 127.0.0.1 -p 4223 &\n"
       "  myst-hub --country LT --data-dir /var/lib/myst-hub\n\n"
       "Flags (also as --flag=value):\n";
   for (const Flag& flag : flags()) {
-    std::string left = std::string("  ") + flag.name + (flag.value == nullptr ? "" : std::string(" ") + flag.value);
+    std::string left = std::string("  ") + flag.name +
+                       (flag.value == nullptr ? "" : std::string(" ") + flag.value);
     if (left.size() < 36) left.resize(36, ' ');
     out += left + " " + flag.help + "\n";
   }
-  out += "  --version, --help\n"
-         "A JSON object {\"host\",\"port\",\"nats\":{\"host\",\"port\"},\"countries\":{\"IP\":\"CC\"}} sets the same.\n"
-         "SIGHUP reads --policies and --geo-csv again. SIGTERM ends in good order.\n";
+  out +=
+      "  --version, --help\n"
+      "A JSON object "
+      "{\"host\",\"port\",\"nats\":{\"host\",\"port\"},\"countries\":{\"IP\":\"CC\"}} sets the "
+      "same.\n"
+      "SIGHUP reads --policies and --geo-csv again. SIGTERM ends in good order.\n";
   return out;
 }
 

@@ -27,10 +27,10 @@ struct Options {
   core::Place place{"", "residential"};  // of callers nobody knows
   std::string geo_csv;
   std::vector<std::pair<IpPrefix, core::Place>> places;
-  std::string policies_dir;     // empty: every identity is allowed
-  std::string public_url;       // empty: the host the caller asked for
-  std::string public_address;   // of broker, STUN, port check; empty: the host of the URL
-  std::string trusted_proxy;    // whose X-Forwarded-For is believed
+  std::string policies_dir;    // empty: every identity is allowed
+  std::string public_url;      // empty: the host the caller asked for
+  std::string public_address;  // of broker, STUN, port check; empty: the host of the URL
+  std::string trusted_proxy;   // whose X-Forwarded-For is believed
   Duration broker_skew = std::chrono::seconds{300};
   std::size_t max_broker_clients = 20000;
   std::size_t max_broker_clients_per_address = 256;

@@ -21,7 +21,9 @@ class Policies {
   static Policies of(std::vector<core::AccessPolicyDocument> documents);
 
   // True when some policy names the identity, or no policies were given.
-  bool allows(const std::string& identity) const { return !given_ || rules_.names_identity(identity); }
+  bool allows(const std::string& identity) const {
+    return !given_ || rules_.names_identity(identity);
+  }
   struct Served {
     std::string json;
     std::string etag;  // with quotes

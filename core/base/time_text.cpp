@@ -15,14 +15,16 @@ struct Date {
   int month, day;
 };
 
-// Days since 1970-01-01 in the proleptic Gregorian calendar, both ways. Years begin in March, so that
-// the leap day is the last of its year.
+// Days since 1970-01-01 in the proleptic Gregorian calendar, both ways. Years begin in March, so
+// that the leap day is the last of its year.
 std::int64_t days_from(const Date& date) {
   const std::int64_t year = date.month <= 2 ? date.year - 1 : date.year;
   const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
   const std::int64_t year_of_era = year - era * 400;
-  const std::int64_t day_of_year = (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
-  return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
+  const std::int64_t day_of_year =
+      (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
+  return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+         719468;
 }
 
 Date date_from(std::int64_t days) {
@@ -31,7 +33,8 @@ Date date_from(std::int64_t days) {
   const std::int64_t day_of_era = days - era * 146097;
   const std::int64_t year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const std::int64_t month = (5 * day_of_year + 2) / 153;
   Date date{};
   date.day = static_cast<int>(day_of_year - (153 * month + 2) / 5 + 1);
@@ -65,9 +68,10 @@ std::string to_rfc3339(WallTime time) {
   const std::int64_t of_day = ((seconds % kSecondsPerDay) + kSecondsPerDay) % kSecondsPerDay;
   const Date date = date_from((seconds - of_day) / kSecondsPerDay);
   char out[64];
-  std::snprintf(out, sizeof out, "%04lld-%02d-%02dT%02d:%02d:%02d", static_cast<long long>(date.year),
-                date.month, date.day, static_cast<int>(of_day / 3600),
-                static_cast<int>(of_day / 60 % 60), static_cast<int>(of_day % 60));
+  std::snprintf(out, sizeof out, "%04lld-%02d-%02dT%02d:%02d:%02d",
+                static_cast<long long>(date.year), date.month, date.day,
+                static_cast<int>(of_day / 3600), static_cast<int>(of_day / 60 % 60),
+                static_cast<int>(of_day % 60));
   std::string text(out);
   if (ms != 0) {
     std::snprintf(out, sizeof out, ".%03d", static_cast<int>(ms));
@@ -115,8 +119,9 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
   }
   const std::int64_t days = days_from(date);
   const Date again = date_from(days);
-  if (!text.empty() || date.year == 0 || date.month < 1 || date.month > 12 || again.month != date.month ||
-      again.day != date.day || hour > 23 || minute > 59 || second > 60) {
+  if (!text.empty() || date.year == 0 || date.month < 1 || date.month > 12 ||
+      again.month != date.month || again.day != date.day || hour > 23 || minute > 59 ||
+      second > 60) {
     return Error{Errc::Malformed, 0, "time text"};
   }
   const std::int64_t seconds = days * kSecondsPerDay + hour * 3600 + minute * 60 + second - offset;

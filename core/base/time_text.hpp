@@ -11,7 +11,8 @@ namespace myst {
 
 // "2026-01-01T00:05:00Z", with ".123" behind the seconds when they are not whole.
 std::string to_rfc3339(WallTime time);
-// Any offset, any number of fraction digits (beyond milliseconds they are cut off). Years 1 to 9999.
+// Any offset, any number of fraction digits (beyond milliseconds they are cut off). Years 1 to
+// 9999.
 Result<WallTime> parse_rfc3339(std::string_view text);
 
 }  // namespace myst

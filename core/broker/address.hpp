@@ -16,8 +16,8 @@ struct BrokerAddress {
   std::string password;
   bool tls = false;  // scheme tls://: refuse a server that does not offer TLS
 
-  // Without a scheme nats:// is meant, without a port 4222. Malformed: a blank in the host, an empty
-  // host, a port that is not a number from 1 to 65535, another scheme, or a path.
+  // Without a scheme nats:// is meant, without a port 4222. Malformed: a blank in the host, an
+  // empty host, a port that is not a number from 1 to 65535, another scheme, or a path.
   static Result<BrokerAddress> parse(std::string_view text);
   // Always with scheme and port, never with the password: this is what goes into contacts and logs.
   std::string to_string() const;

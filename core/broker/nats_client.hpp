@@ -9,7 +9,8 @@
 //   timer.arm(client.next_timeout());
 //
 // The first connect and the first reconnect are tried at once. After a whole round over the servers
-// has failed it waits 1 s, then twice as long each round up to 15 s, each time plus some random part.
+// has failed it waits 1 s, then twice as long each round up to 15 s, each time plus some random
+// part.
 #pragma once
 
 #include <cstdint>
@@ -99,8 +100,7 @@ class NatsClient {
                  std::shared_ptr<const Signer> signer = nullptr, std::string_view reply = {});
   // Exactly one Answer comes for each, at the latest after `timeout`. Errors as publish().
   Result<std::uint64_t> request(Now now, std::string_view subject, ByteSpan payload,
-                                Duration timeout,
-                                std::shared_ptr<const Signer> signer = nullptr);
+                                Duration timeout, std::shared_ptr<const Signer> signer = nullptr);
   void cancel_request(std::uint64_t request);  // no Answer comes
   // Ends for good: requests are answered with Cancelled, no reconnect follows. What was published
   // stays in take_transmit() and should be sent before the connection is closed.
@@ -187,7 +187,7 @@ class NatsClient {
   std::optional<NatsParser> parser_;
   NatsServerInfo info_;
   bool secure_ = false;
-  std::size_t next_server_ = 0;     // into config_.servers
+  std::size_t next_server_ = 0;  // into config_.servers
   std::size_t failed_in_round_ = 0;
   Duration wait_{0};
   BrokerAddress server_;            // of the current or last attempt
@@ -203,8 +203,8 @@ class NatsClient {
   std::map<std::string, std::uint64_t> tokens_;
   std::deque<Publish> waiting_;  // while not online; bounded by max_waiting_bytes
   std::size_t waiting_bytes_ = 0;
-  std::deque<Action> actions_;   // a Hangup and a Dial at most
-  std::deque<Event> events_;     // beyond kMaxEvents messages are dropped and counted
+  std::deque<Action> actions_;  // a Hangup and a Dial at most
+  std::deque<Event> events_;    // beyond kMaxEvents messages are dropped and counted
   Bytes out_;
   std::uint64_t skipped_ = 0;
 };

@@ -16,12 +16,12 @@ struct VerbName {
   bool from_server, from_client;
 };
 constexpr VerbName kVerbs[] = {
-    {"INFO", NatsVerb::Info, true, false},       {"MSG", NatsVerb::Msg, true, false},
-    {"HMSG", NatsVerb::HMsg, true, false},       {"+OK", NatsVerb::Ok, true, false},
-    {"-ERR", NatsVerb::Err, true, false},        {"CONNECT", NatsVerb::Connect, false, true},
-    {"SUB", NatsVerb::Sub, false, true},         {"UNSUB", NatsVerb::Unsub, false, true},
-    {"PUB", NatsVerb::Pub, false, true},         {"HPUB", NatsVerb::HPub, false, true},
-    {"PING", NatsVerb::Ping, true, true},        {"PONG", NatsVerb::Pong, true, true},
+    {"INFO", NatsVerb::Info, true, false}, {"MSG", NatsVerb::Msg, true, false},
+    {"HMSG", NatsVerb::HMsg, true, false}, {"+OK", NatsVerb::Ok, true, false},
+    {"-ERR", NatsVerb::Err, true, false},  {"CONNECT", NatsVerb::Connect, false, true},
+    {"SUB", NatsVerb::Sub, false, true},   {"UNSUB", NatsVerb::Unsub, false, true},
+    {"PUB", NatsVerb::Pub, false, true},   {"HPUB", NatsVerb::HPub, false, true},
+    {"PING", NatsVerb::Ping, true, true},  {"PONG", NatsVerb::Pong, true, true},
 };
 
 constexpr std::size_t kMaxInfoLine = 64 * 1024;  // names every server of a cluster
@@ -160,12 +160,14 @@ Result<std::optional<NatsToken>> NatsParser::next(ByteSpan& input) {
     line_done_ = false;
   }
   if (input.empty()) return std::optional<NatsToken>{};
-  const auto* found = static_cast<const std::uint8_t*>(std::memchr(input.data(), '\n', input.size()));
+  const auto* found =
+      static_cast<const std::uint8_t*>(std::memchr(input.data(), '\n', input.size()));
   const std::size_t taken =
       found == nullptr ? input.size() : static_cast<std::size_t>(found - input.data()) + 1;
   // INFO alone may be longer than the limit for lines.
   const std::string_view head = line_.empty() ? as_text(input) : std::string_view(line_);
-  const bool info = sender_ == Sender::Server && !head.empty() && (head[0] == 'I' || head[0] == 'i');
+  const bool info =
+      sender_ == Sender::Server && !head.empty() && (head[0] == 'I' || head[0] == 'i');
   const std::size_t limit = info ? std::max(limits_.line, kMaxInfoLine) : limits_.line;
   if (line_.size() + taken > limit) return Error{Errc::Full, 0, "NATS line above the limit"};
   std::string_view text;
@@ -194,7 +196,7 @@ Result<std::optional<NatsToken>> NatsParser::next_payload(ByteSpan& input) {
   input = input.subspan(bytes.size());
   payload_left_ -= bytes.size();
   while (payload_left_ == 0 && end_seen_ < 2 && !input.empty()) {
-    if (input[0] != (end_seen_ == 0 ? '\r' : '\n')) {
+    if (input[0] != std::uint8_t{end_seen_ == 0 ? 0x0d : 0x0a}) {
       return Error{Errc::Malformed, 0, "NATS payload longer than announced"};
     }
     ++end_seen_;
@@ -228,8 +230,8 @@ Result<NatsServerInfo> parse_nats_info(std::string_view json) {
 
 Result<std::string> strip_nats_info(std::string_view json) {
   constexpr std::string_view kDropped[] = {
-      "connect_urls", "ws_connect_urls", "host",   "port",          "ip",      "client_ip",
-      "tls_required", "tls_available",   "tls_verify", "cluster",   "domain",  "xkey"};
+      "connect_urls", "ws_connect_urls", "host",       "port",    "ip",     "client_ip",
+      "tls_required", "tls_available",   "tls_verify", "cluster", "domain", "xkey"};
   std::string out = "{";
   FlatJson members(json);
   while (const auto member = members.next()) {
@@ -264,8 +266,8 @@ void write_nats_connect(const NatsConnectOptions& options, Bytes& out) {
   const auto flag = [](bool value) { return value ? "true" : "false"; };
   append(out, R"(CONNECT {"verbose":false,"pedantic":false,)");
   if (!options.user.empty()) {
-    append(out, "\"user\":" + json_quote(options.user) + ",\"pass\":" +
-                    json_quote(options.password) + ",");
+    append(out, "\"user\":" + json_quote(options.user) +
+                    ",\"pass\":" + json_quote(options.password) + ",");
   }
   append(out, std::string("\"tls_required\":") + flag(options.tls) +
                   R"(,"name":"","lang":"c++","version":)" + json_quote(options.version) +
@@ -316,7 +318,8 @@ void write_nats_pub_line(std::string_view subject, std::string_view reply,
   append(out, "\r\n");
 }
 
-void write_nats_pub(std::string_view subject, std::string_view reply, ByteSpan payload, Bytes& out) {
+void write_nats_pub(std::string_view subject, std::string_view reply, ByteSpan payload,
+                    Bytes& out) {
   write_nats_pub_line(subject, reply, std::nullopt, payload.size(), out);
   append(out, payload);
   append(out, "\r\n");

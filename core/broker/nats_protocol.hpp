@@ -16,19 +16,28 @@
 namespace myst::core {
 
 enum class NatsVerb : std::uint8_t {
-  Info, Msg, HMsg, Ok, Err,          // sent by servers
-  Connect, Sub, Unsub, Pub, HPub,    // sent by clients
-  Ping, Pong,                        // sent by both
+  Info,
+  Msg,
+  HMsg,
+  Ok,
+  Err,  // sent by servers
+  Connect,
+  Sub,
+  Unsub,
+  Pub,
+  HPub,  // sent by clients
+  Ping,
+  Pong,  // sent by both
 };
 
 // One control line, taken apart. The views live until the parser is called again.
 struct NatsLine {
   NatsVerb verb = NatsVerb::Ping;
   std::string_view subject;
-  std::string_view reply;   // empty: none
-  std::string_view queue;   // of SUB; empty: none
-  std::string_view sid;     // of SUB, UNSUB, MSG, HMSG
-  std::string_view text;    // JSON of INFO and CONNECT, the message of -ERR, the count of UNSUB
+  std::string_view reply;       // empty: none
+  std::string_view queue;       // of SUB; empty: none
+  std::string_view sid;         // of SUB, UNSUB, MSG, HMSG
+  std::string_view text;        // JSON of INFO and CONNECT, the message of -ERR, the count of UNSUB
   std::size_t header_size = 0;  // of HPUB and HMSG: that much of the payload are headers
   std::size_t size = 0;         // payload, headers included
 };
@@ -60,8 +69,8 @@ class NatsParser {
   Result<std::optional<NatsToken>> next_payload(ByteSpan& input);
   Sender sender_;
   Limits limits_;
-  std::string line_;          // beginning of a line that came in pieces
-  bool line_done_ = false;    // line_ was handed out: clear it first
+  std::string line_;        // beginning of a line that came in pieces
+  bool line_done_ = false;  // line_ was handed out: clear it first
   bool in_payload_ = false;
   std::size_t payload_left_ = 0;
   std::size_t end_seen_ = 0;  // of the CR LF behind the payload

@@ -146,10 +146,10 @@ Status GateSession::client_line(Now now, const NatsLine& line) {
       drop_payload_ = opened.refused != nullptr;
       if (drop_payload_) return refuse(opened, line.subject, true);
       ++counters_.published;
-      write_nats_pub_line(opened.subject, line.reply,
-                          line.verb == NatsVerb::HPub ? std::optional(line.header_size)
-                                                      : std::nullopt,
-                          line.size, to_server_);
+      write_nats_pub_line(
+          opened.subject, line.reply,
+          line.verb == NatsVerb::HPub ? std::optional(line.header_size) : std::nullopt, line.size,
+          to_server_);
       return {};
     }
     case NatsVerb::Info:
@@ -255,8 +255,8 @@ Status GateSession::refuse(const Opened& opened, std::string_view subject, bool 
     if (c == '\'' || c == '"') c = '?';
   }
   write_nats_err(std::string("Permissions Violation for ") +
-                     (publish ? "Publish to \"" : "Subscription to \"") + topic + "\": " +
-                     opened.refused,
+                     (publish ? "Publish to \"" : "Subscription to \"") + topic +
+                     "\": " + opened.refused,
                  to_client_);
   return {};
 }
@@ -297,14 +297,20 @@ Status GateSession::handle_server(Now, ByteSpan bytes) {
         append(to_client_, "\r\n");
         break;
       }
-      case NatsVerb::Ok: append(to_client_, "+OK\r\n"); break;
+      case NatsVerb::Ok:
+        append(to_client_, "+OK\r\n");
+        break;
       case NatsVerb::Err:
         append(to_client_, "-ERR ");
         append(to_client_, line.text);
         append(to_client_, "\r\n");
         break;
-      case NatsVerb::Ping: write_nats_ping(to_client_); break;
-      case NatsVerb::Pong: write_nats_pong(to_client_); break;
+      case NatsVerb::Ping:
+        write_nats_ping(to_client_);
+        break;
+      case NatsVerb::Pong:
+        write_nats_pong(to_client_);
+        break;
       case NatsVerb::Connect:
       case NatsVerb::Sub:
       case NatsVerb::Unsub:

@@ -1,7 +1,7 @@
 // The broker gate: what stands between nodes and an ordinary nats-server. It speaks NATS to both,
 // verifies and removes "signed.<signature>.<time>." from SUB and PUB, lets only signed publishes
-// through to protected subjects, and passes everything else on unchanged. Sans-IO, one GateSession a
-// client connection:
+// through to protected subjects, and passes everything else on unchanged. Sans-IO, one GateSession
+// a client connection:
 //
 //   Status status = session.handle_client(now, bytes);   // or handle_server
 //   upstream.write(session.take_to_server());
@@ -33,11 +33,11 @@ struct GateConfig {
   // How far the time in a signature may be from ours, either way.
   Duration max_skew = std::chrono::seconds{300};
   std::size_t max_line = 4096;
-  std::size_t max_payload = 1u << 20;         // what nats-server takes by default
-  std::size_t max_subscriptions = 4096;       // a connection
-  std::size_t signatures_burst = 256;         // a connection; each check costs some 0.1 ms
+  std::size_t max_payload = 1u << 20;    // what nats-server takes by default
+  std::size_t max_subscriptions = 4096;  // a connection
+  std::size_t signatures_burst = 256;    // a connection; each check costs some 0.1 ms
   std::size_t signatures_per_second = 32;
-  std::size_t max_refusals = 64;              // a connection; then it is closed
+  std::size_t max_refusals = 64;  // a connection; then it is closed
 };
 
 // A reference node repeats its SUB lines unchanged when it reconnects, with the signature of its

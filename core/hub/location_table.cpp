@@ -20,7 +20,8 @@ IpAddress last_of(const IpPrefix& prefix) {
   ByteArray<16> bytes{};
   const ByteSpan from = network.ip.bytes();
   for (std::size_t i = 0; i < from.size(); ++i) {
-    const std::size_t bits = i * 8 >= prefix.length ? 0 : std::min<std::size_t>(8, prefix.length - i * 8);
+    const std::size_t bits =
+        i * 8 >= prefix.length ? 0 : std::min<std::size_t>(8, prefix.length - i * 8);
     bytes[i] = static_cast<std::uint8_t>(from[i] | (0xffu >> bits));
   }
   if (network.ip.is_v6()) return IpAddress::v6(bytes);
@@ -64,7 +65,8 @@ Status LocationTable::add_line(std::string_view line) {
   const auto begin = IpAddress::parse(first);
   if (!begin.ok()) {
     // A header names its columns in letters; hex digits alone would be a broken address.
-    const bool header = !first.empty() && first.find_first_of(".:0123456789") == std::string_view::npos;
+    const bool header =
+        !first.empty() && first.find_first_of(".:0123456789") == std::string_view::npos;
     if (header && ranges() == 0) return {};
     return Error{Errc::Malformed, 0, "country database line"};
   }

@@ -14,7 +14,7 @@
 namespace myst::core {
 
 struct Place {
-  std::string country;               // ISO 3166 alpha-2, upper case
+  std::string country;  // ISO 3166 alpha-2, upper case
   std::string ip_type;  // "residential", "hosting", ...
 };
 

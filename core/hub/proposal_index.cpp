@@ -25,9 +25,9 @@ Status ProposalIndex::put(Now now, IndexedProposal proposal) {
 }
 
 Status ProposalIndex::restore(Now now, IndexedProposal proposal, Duration age) {
-  if (age < Duration{0} || age >= config_.lifetime) return Error{Errc::Timeout, 0, "proposal expired"};
-  return store(std::move(proposal),
-               now.wall - std::chrono::duration_cast<WallTime::duration>(age),
+  if (age < Duration{0} || age >= config_.lifetime)
+    return Error{Errc::Timeout, 0, "proposal expired"};
+  return store(std::move(proposal), now.wall - std::chrono::duration_cast<WallTime::duration>(age),
                now.instant + config_.lifetime - age);
 }
 
@@ -104,8 +104,9 @@ std::optional<Instant> ProposalIndex::next_timeout() const {
 const QualityRecord* ProposalIndex::quality_of(const Proposal& proposal) const {
   // The oracle knows quic_scraping as scraping.
   const std::string& service = proposal.service_type;
-  const auto found = quality_.find(proposal.provider_id + "." +
-                                   (service == "quic_scraping" ? std::string("scraping") : service));
+  const auto found =
+      quality_.find(proposal.provider_id + "." +
+                    (service == "quic_scraping" ? std::string("scraping") : service));
   return found == quality_.end() ? nullptr : &found->second;
 }
 
@@ -198,7 +199,8 @@ std::vector<ProposalIndex::Metadata> ProposalIndex::metadata() const {
   out.reserve(entries_.size());
   for (const Entry& entry : entries_) {
     const QualityRecord* record = quality_of(entry.indexed.proposal);
-    const bool failed = !quality_.empty() && (record == nullptr || record->quality.monitoring_failed);
+    const bool failed =
+        !quality_.empty() && (record == nullptr || record->quality.monitoring_failed);
     out.push_back({&entry.indexed.proposal, entry.updated_at, failed});
   }
   return out;

@@ -20,8 +20,8 @@
 namespace myst::core {
 
 struct IndexedProposal {
-  Proposal proposal;       // contacts and quality are not looked at here
-  std::string json_head;   // the object's text up to and including "quality":
+  Proposal proposal;      // contacts and quality are not looked at here
+  std::string json_head;  // the object's text up to and including "quality":
 };
 
 // What a quality oracle knows of one "<provider>.<service>".
@@ -36,11 +36,12 @@ class ProposalIndex {
   struct Config {
     Duration lifetime = std::chrono::seconds{190};
     int compatibility_min = 0;
-    // Per country, of what passes the filter: the first `soft` are listed, every tenth up to `hard`.
+    // Per country, of what passes the filter: the first `soft` are listed, every tenth up to
+    // `hard`.
     std::size_t soft_limit = 1000;
     std::size_t hard_limit = 1000;
-    std::size_t max_proposals = 50000;   // full: new ones are refused, known ones still refreshed
-    std::size_t max_per_provider = 16;   // services of one identity
+    std::size_t max_proposals = 50000;  // full: new ones are refused, known ones still refreshed
+    std::size_t max_per_provider = 16;  // services of one identity
   };
   explicit ProposalIndex(const Config& config) : config_(config) {}
 
@@ -57,8 +58,8 @@ class ProposalIndex {
   // proposal that is missing here counts as failed and restricted.
   void set_quality(std::map<std::string, QualityRecord> quality) { quality_ = std::move(quality); }
 
-  // The array, or "null" for none. The order starts anywhere, so that under the limits each provider
-  // has its turn. `limited`: with the limits per country (public lists).
+  // The array, or "null" for none. The order starts anywhere, so that under the limits each
+  // provider has its turn. `limited`: with the limits per country (public lists).
   std::string list(const ProposalFilter& filter, bool limited, Rng& rng) const;
   // Country -> count, sorted by country; quality counts only with a preset.
   std::map<std::string, std::size_t> countries(const ProposalFilter& filter) const;

@@ -14,17 +14,23 @@ std::optional<Bytes> answer_stun(ByteSpan request, const Endpoint& from) {
   if (request.size() < kHeader || request.size() > 548) return std::nullopt;
   const std::size_t length = std::size_t{request[2]} << 8 | request[3];
   if (request[0] != 0x00 || request[1] != 0x01 || length + kHeader != request.size() ||
-      length % 4 != 0 || !std::equal(kMagicCookie.begin(), kMagicCookie.end(), request.begin() + 4)) {
+      length % 4 != 0 ||
+      !std::equal(kMagicCookie.begin(), kMagicCookie.end(), request.begin() + 4)) {
     return std::nullopt;
   }
   const ByteSpan ip = from.ip.bytes();
   const auto attribute = static_cast<std::uint8_t>(4 + ip.size());
   Bytes out{0x01, 0x01, 0x00, static_cast<std::uint8_t>(4 + attribute)};
   out.insert(out.end(), request.begin() + 4, request.begin() + kHeader);
-  // XOR-MAPPED-ADDRESS: family, port xor the cookie's first half, address xor cookie (and, for IPv6,
-  // transaction id).
+  // XOR-MAPPED-ADDRESS: family, port xor the cookie's first half, address xor cookie (and, for
+  // IPv6, transaction id).
   const std::uint8_t family = from.ip.is_v6() ? 0x02 : 0x01;
-  const Bytes head{0x00, 0x20, 0x00, attribute, 0x00, family,
+  const Bytes head{0x00,
+                   0x20,
+                   0x00,
+                   attribute,
+                   0x00,
+                   family,
                    static_cast<std::uint8_t>((from.port >> 8) ^ kMagicCookie[0]),
                    static_cast<std::uint8_t>((from.port & 0xff) ^ kMagicCookie[1])};
   out.insert(out.end(), head.begin(), head.end());

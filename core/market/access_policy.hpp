@@ -1,5 +1,5 @@
-// Access policies: who may use a service and which hosts its sessions may reach. Documents come from
-// a trust oracle (or the hub); the rules of a service are the union over its policies.
+// Access policies: who may use a service and which hosts its sessions may reach. Documents come
+// from a trust oracle (or the hub); the rules of a service are the union over its policies.
 #pragma once
 
 #include <set>
@@ -30,7 +30,9 @@ class AccessRules {
   void add(const AccessPolicyDocument& document);
   // Exact text against the lower-case identity.
   bool allows_identity(const std::string& identity) const;
-  bool names_identity(const std::string& identity) const { return identities_.count(identity) != 0; }
+  bool names_identity(const std::string& identity) const {
+    return identities_.count(identity) != 0;
+  }
   // `host` as queried, with or without the trailing dot. A zone is the name and all below it; the
   // reference node tests the mere suffix, so that "example.com" also admits "notexample.com".
   bool allows_host(std::string_view host) const;

@@ -4,9 +4,12 @@ namespace myst::core {
 
 const char* subject_of(Announcer::Message message) {
   switch (message) {
-    case Announcer::Message::Register: return "*.proposal-register.v3";
-    case Announcer::Message::Ping: return "*.proposal-ping.v3";
-    case Announcer::Message::Unregister: return "*.proposal-unregister.v3";
+    case Announcer::Message::Register:
+      return "*.proposal-register.v3";
+    case Announcer::Message::Ping:
+      return "*.proposal-ping.v3";
+    case Announcer::Message::Unregister:
+      return "*.proposal-unregister.v3";
   }
   return "";
 }

@@ -1,9 +1,10 @@
-// When a provider says what about one of its services: registers once its identity is registered (at
-// once in a network without a chain), pings on a fixed schedule, unregisters at the end. The owner
-// builds the proposal anew for each message, publishes it signed, and says how that went:
+// When a provider says what about one of its services: registers once its identity is registered
+// (at once in a network without a chain), pings on a fixed schedule, unregisters at the end. The
+// owner builds the proposal anew for each message, publishes it signed, and says how that went:
 //
 //   while (auto message = announcer.poll_message())
-//     announcer.handle_published(now, broker.publish(now, subject_of(*message), body, signer).ok());
+//     announcer.handle_published(now, broker.publish(now, subject_of(*message), body,
+//     signer).ok());
 //   timer.arm(announcer.next_timeout());
 #pragma once
 

@@ -84,8 +84,10 @@ bool matches_locally(const ProposalFilter& filter, const Proposal& proposal) {
 
 bool matches_statically(const ProposalFilter& filter, const Proposal& proposal) {
   if (!same_place_and_type(filter, proposal)) return false;
-  if (filter.compatibility_min != 0 && proposal.compatibility < filter.compatibility_min) return false;
-  if (filter.compatibility_max != 0 && proposal.compatibility > filter.compatibility_max) return false;
+  if (filter.compatibility_min != 0 && proposal.compatibility < filter.compatibility_min)
+    return false;
+  if (filter.compatibility_max != 0 && proposal.compatibility > filter.compatibility_max)
+    return false;
   const auto& policies = proposal.policies();
   const auto has = [&](auto field, const std::string& value) {
     return std::any_of(policies.begin(), policies.end(),

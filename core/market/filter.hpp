@@ -36,8 +36,8 @@ bool matches_statically(const ProposalFilter& filter, const Proposal& proposal);
 
 // Form-encoded, sorted by name, only what is set; without "?".
 std::string to_query(const ProposalFilter& filter);
-// Never fails: what does not parse counts as 0 or false, numbers beyond 16 bits are clamped, unknown
-// names are ignored. At most 100 provider ids are read; further ones are dropped.
+// Never fails: what does not parse counts as 0 or false, numbers beyond 16 bits are clamped,
+// unknown names are ignored. At most 100 provider ids are read; further ones are dropped.
 ProposalFilter parse_proposal_query(std::string_view query);
 
 // application/x-www-form-urlencoded of one name or value.

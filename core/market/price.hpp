@@ -21,7 +21,12 @@ using Price = payment::Price;  // wei per hour and per GiB
 Price default_price();
 
 enum class PricedService : std::uint8_t {
-  Wireguard, Scraping, QuicScraping, DataTransfer, Dvpn, Monitoring,
+  Wireguard,
+  Scraping,
+  QuicScraping,
+  DataTransfer,
+  Dvpn,
+  Monitoring,
 };
 constexpr std::size_t kPricedServices = 6;
 constexpr std::array<std::string_view, kPricedServices> kPricedServiceNames{

@@ -1,5 +1,5 @@
-// A service proposal, format "service-proposal/v3": what a provider announces through the broker and
-// a consumer reads from discovery. Values only; the JSON text is drivers/discovery's business.
+// A service proposal, format "service-proposal/v3": what a provider announces through the broker
+// and a consumer reads from discovery. Values only; the JSON text is drivers/discovery's business.
 #pragma once
 
 #include <cstdint>

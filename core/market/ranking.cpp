@@ -25,8 +25,8 @@ bool cheaper(const PricedProposal& a, const PricedProposal& b) {
   return a.price.per_hour < b.price.per_hour;
 }
 
-// The average over all would be dragged down by proposals nobody measured, so the bound is at most 1.5
-// (node: core/discovery/proposal/*_filter.go).
+// The average over all would be dragged down by proposals nobody measured, so the bound is at
+// most 1.5 (node: core/discovery/proposal/*_filter.go).
 double quality_bound(double sum, std::size_t count) {
   return count == 0 ? 0 : std::min(sum / static_cast<double>(count), 1.5);
 }
@@ -67,9 +67,8 @@ void browsing(std::vector<PricedProposal>& list) {
 }
 
 void download(std::vector<PricedProposal>& list) {
-  keep_if(list, [](const PricedProposal& item) {
-    return item.proposal.location.ip_type == "hosting";
-  });
+  keep_if(list,
+          [](const PricedProposal& item) { return item.proposal.location.ip_type == "hosting"; });
   sort_by(list, cheaper);
 }
 
@@ -79,8 +78,8 @@ std::vector<PricedProposal> with_prices(std::vector<Proposal> proposals, const P
   std::vector<PricedProposal> out;
   out.reserve(proposals.size());
   for (Proposal& proposal : proposals) {
-    const auto price = prices.current(proposal.location.country, proposal.location.ip_type,
-                                      proposal.service_type);
+    const auto price =
+        prices.current(proposal.location.country, proposal.location.ip_type, proposal.service_type);
     if (price) out.push_back({std::move(proposal), *price});
   }
   return out;
@@ -103,15 +102,20 @@ void sort_proposals(std::vector<PricedProposal>& list, SortBy by) {
     });
   };
   switch (by) {
-    case SortBy::None: return;
-    case SortBy::Quality: return descending(&ProposalQuality::quality);
-    case SortBy::Uptime: return descending(&ProposalQuality::uptime);
-    case SortBy::Bandwidth: return descending(&ProposalQuality::bandwidth);
+    case SortBy::None:
+      return;
+    case SortBy::Quality:
+      return descending(&ProposalQuality::quality);
+    case SortBy::Uptime:
+      return descending(&ProposalQuality::uptime);
+    case SortBy::Bandwidth:
+      return descending(&ProposalQuality::bandwidth);
     case SortBy::Latency:
       return sort_by(list, [](const PricedProposal& a, const PricedProposal& b) {
         return a.proposal.quality.latency < b.proposal.quality.latency;
       });
-    case SortBy::LowestPrice: return sort_by(list, cheaper);
+    case SortBy::LowestPrice:
+      return sort_by(list, cheaper);
   }
 }
 
@@ -122,7 +126,9 @@ void apply_preset(std::vector<PricedProposal>& list, int preset_id) {
 }
 
 FilterPresets::FilterPresets()
-    : list_{{1, "Media Streaming", "residential", 0}, {2, "Browsing", "", 0}, {3, "Download", "hosting", 0}} {}
+    : list_{{1, "Media Streaming", "residential", 0},
+            {2, "Browsing", "", 0},
+            {3, "Download", "hosting", 0}} {}
 
 FilterPresets::FilterPresets(std::vector<FilterPreset> user_presets) : FilterPresets() {
   for (FilterPreset& preset : user_presets) {

@@ -43,7 +43,8 @@ class FilterPresets {
   FilterPresets();
   explicit FilterPresets(std::vector<FilterPreset> user_presets);
   const std::vector<FilterPreset>& list() const { return list_; }
-  // Id 0: a new preset. An id in use: replaces it. Rejected: a system preset. Full: 100 of one's own.
+  // Id 0: a new preset. An id in use: replaces it. Rejected: a system preset. Full: 100 of one's
+  // own.
   Result<int> save(FilterPreset preset);
   Status remove(int id);  // Rejected below 100, NotFound
 

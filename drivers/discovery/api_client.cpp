@@ -36,14 +36,14 @@ std::string with_query(std::string url, const std::string& query) {
 // Asks, checks the status, lets `read` make a T of the body.
 template <typename T, typename Read>
 void ask(HttpClient& http, HttpClient::Call call, Read read, ApiClient::Callback<T> done) {
-  http.send(std::move(call),
-            [read = std::move(read), done = std::move(done)](const Result<HttpResponse>& answer) {
-              if (!answer.ok()) return done(answer.error());
-              if (answer->status < 200 || answer->status > 299) {
-                return done(Error{Errc::Rejected, answer->status, "the service answered with an error"});
-              }
-              done(read(answer->body));
-            });
+  http.send(std::move(call), [read = std::move(read),
+                              done = std::move(done)](const Result<HttpResponse>& answer) {
+    if (!answer.ok()) return done(answer.error());
+    if (answer->status < 200 || answer->status > 299) {
+      return done(Error{Errc::Rejected, answer->status, "the service answered with an error"});
+    }
+    done(read(answer->body));
+  });
 }
 
 Result<std::map<std::string, std::size_t>> read_countries(const std::string& body) {
@@ -67,8 +67,10 @@ struct IpRace {
   ApiClient::Callback<IpAddress> done;
 };
 
-void race(HttpClient& http, std::vector<std::string> services, Rng& rng, ApiClient::Callback<IpAddress> done) {
-  for (std::size_t i = services.size(); i > 1; --i) std::swap(services[i - 1], services[rng.below(i)]);
+void race(HttpClient& http, std::vector<std::string> services, Rng& rng,
+          ApiClient::Callback<IpAddress> done) {
+  for (std::size_t i = services.size(); i > 1; --i)
+    std::swap(services[i - 1], services[rng.below(i)]);
   services.resize(std::min(services.size(), kFallbacksAsked));
   auto state = std::make_shared<IpRace>();
   state->running = services.size();
@@ -77,7 +79,8 @@ void race(HttpClient& http, std::vector<std::string> services, Rng& rng, ApiClie
     http.get(std::move(url), [state](const Result<HttpResponse>& answer) {
       --state->running;
       if (state->told) return;
-      Result<IpAddress> ip = answer.ok() ? read_ip(answer->body) : Result<IpAddress>(answer.error());
+      Result<IpAddress> ip =
+          answer.ok() ? read_ip(answer->body) : Result<IpAddress>(answer.error());
       if (!ip.ok() && state->running > 0) return;
       state->told = true;
       state->done(std::move(ip));
@@ -89,10 +92,11 @@ void race(HttpClient& http, std::vector<std::string> services, Rng& rng, ApiClie
 
 const std::vector<std::string>& public_ip_services() {
   static const std::vector<std::string> kServices{
-      "https://api.ipify.org",        "https://ip2location.io/ip",   "https://ipinfo.io/ip",
-      "https://ifconfig.me",          "https://www.trackip.net/ip",  "https://checkip.amazonaws.com/",
-      "https://icanhazip.com",        "https://ipecho.net/plain",    "https://ident.me/",
-      "http://whatismyip.akamai.com/"};
+      "https://api.ipify.org",      "https://ip2location.io/ip",
+      "https://ipinfo.io/ip",       "https://ifconfig.me",
+      "https://www.trackip.net/ip", "https://checkip.amazonaws.com/",
+      "https://icanhazip.com",      "https://ipecho.net/plain",
+      "https://ident.me/",          "http://whatismyip.akamai.com/"};
   return kServices;
 }
 
@@ -102,7 +106,8 @@ std::string user_agent(std::string_view version) {
 
 void ApiClient::proposals(const core::ProposalFilter& filter, const core::SupportedKinds& kinds,
                           Callback<std::vector<core::Proposal>> done) {
-  HttpClient::Call call = call_of(with_query(options_.discovery + "/proposals", core::to_query(filter)));
+  HttpClient::Call call =
+      call_of(with_query(options_.discovery + "/proposals", core::to_query(filter)));
   call.max_response_bytes = kMaxList;
   ask<std::vector<core::Proposal>>(
       http_, std::move(call),
@@ -111,7 +116,8 @@ void ApiClient::proposals(const core::ProposalFilter& filter, const core::Suppor
         MYST_TRY_ASSIGN(std::vector<core::Proposal> list, read_proposal_list(body));
         list.erase(std::remove_if(list.begin(), list.end(),
                                   [&](const core::Proposal& proposal) {
-                                    return !core::is_valid(proposal) || !core::is_supported(proposal, kinds) ||
+                                    return !core::is_valid(proposal) ||
+                                           !core::is_supported(proposal, kinds) ||
                                            !core::matches_locally(filter, proposal);
                                   }),
                    list.end());
@@ -152,8 +158,8 @@ void ApiClient::prices(Callback<core::PriceDocument> done) {
 
 void ApiClient::location(Callback<LocationAnswer> done) {
   ask<LocationAnswer>(
-      http_, call_of(options_.location), [](const std::string& body) { return read_location(body); },
-      std::move(done));
+      http_, call_of(options_.location),
+      [](const std::string& body) { return read_location(body); }, std::move(done));
 }
 
 void ApiClient::public_ip(Rng& rng, Callback<IpAddress> done) {

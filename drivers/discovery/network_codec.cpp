@@ -31,13 +31,13 @@ bool is_url(std::string_view text) {
          rest.front() != '/';
 }
 
-// host:port, as STUN and port check servers are written. The broker's rules for hosts are right here
-// too; its default port is not.
+// host:port, as STUN and port check servers are written. The broker's rules for hosts are right
+// here too; its default port is not.
 bool is_host_port(std::string_view text) {
   const std::size_t colon = text.rfind(':');
-  return plain(text) && colon != std::string_view::npos && text.find('/') == std::string_view::npos &&
-         text.find('@') == std::string_view::npos && core::BrokerAddress::parse(text).ok() &&
-         text.find(']', colon) == std::string_view::npos;
+  return plain(text) && colon != std::string_view::npos &&
+         text.find('/') == std::string_view::npos && text.find('@') == std::string_view::npos &&
+         core::BrokerAddress::parse(text).ok() && text.find(']', colon) == std::string_view::npos;
 }
 
 Status read_url(Value object, std::string_view name, bool required, std::string& out) {
@@ -78,7 +78,8 @@ Result<NetworkDocument> read_network_document(std::string_view text) {
   }
   NetworkDocument out;
   out.name = root["name"].string_or("");
-  if (out.name.size() > kMaxText) return Error{Errc::Malformed, 0, "network document: name too long"};
+  if (out.name.size() > kMaxText)
+    return Error{Errc::Malformed, 0, "network document: name too long"};
   const auto is_broker = [](std::string_view address) {
     return plain(address) && core::BrokerAddress::parse(address).ok();
   };

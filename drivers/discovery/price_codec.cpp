@@ -69,8 +69,8 @@ void write_set(Writer& writer, const PriceSet& set) {
 
 void write_periods(Writer& writer, const PricePeriods& periods) {
   writer.begin_object();
-  for (const auto& [name, types] : {std::pair("current", &periods.current),
-                                    std::pair("previous", &periods.previous)}) {
+  for (const auto& [name, types] :
+       {std::pair("current", &periods.current), std::pair("previous", &periods.previous)}) {
     writer.key(name).begin_object().key("residential");
     write_set(writer, types->residential);
     writer.key("other");

@@ -20,9 +20,9 @@ std::string quality_json(const core::ProposalQuality& quality);
 // Up to and including "quality": for the hub's index.
 std::string proposal_json_head(const core::Proposal& proposal);
 
-// Unknown keys are ignored, letter case of keys too, null is as if absent. Malformed: a known key of
-// another type. Contacts that are no list are an empty one. Full: beyond 16 contacts, 64 addresses
-// of one, 64 policies.
+// Unknown keys are ignored, letter case of keys too, null is as if absent. Malformed: a known key
+// of another type. Contacts that are no list are an empty one. Full: beyond 16 contacts, 64
+// addresses of one, 64 policies.
 Result<core::Proposal> read_proposal(json::Value value);
 Result<core::Proposal> read_proposal_message(std::string_view payload);
 // An array or null (none). One malformed element fails the whole, as at the reference node.

@@ -63,10 +63,10 @@ struct Client::State {
                    },
                    [this](const Status& how) {
                      drop_connection();
-                     machine.handle_closed(loop.now(),
-                                           how.ok() ? Error{Errc::Unavailable, 0,
-                                                            "the broker closed the connection"}
-                                                    : how.error());
+                     machine.handle_closed(
+                         loop.now(),
+                         how.ok() ? Error{Errc::Unavailable, 0, "the broker closed the connection"}
+                                  : how.error());
                      if (shut_down) return finish_shutdown();
                      drain();
                    },
@@ -84,18 +84,18 @@ struct Client::State {
     to.mark = options.mark;
     to.timeout = options.machine.handshake_timeout;
     to.write_limit = TlsStream::inner_write_limit(kWriteLimit);
-    dial = std::make_unique<platform::Dial>(
-        loop, std::move(to), [this](Result<std::unique_ptr<Stream>> result) {
-          loop.dispose(std::move(dial));
-          if (!result.ok()) {
-            machine.handle_closed(loop.now(), result.error());
-          } else {
-            stream = std::move(*result);
-            start_stream();
-            machine.handle_connected(loop.now());
-          }
-          drain();
-        });
+    dial = std::make_unique<platform::Dial>(loop, std::move(to),
+                                            [this](Result<std::unique_ptr<Stream>> result) {
+                                              loop.dispose(std::move(dial));
+                                              if (!result.ok()) {
+                                                machine.handle_closed(loop.now(), result.error());
+                                              } else {
+                                                stream = std::move(*result);
+                                                start_stream();
+                                                machine.handle_connected(loop.now());
+                                              }
+                                              drain();
+                                            });
   }
 
   void act(const NatsClient::StartTls& action) {
@@ -129,7 +129,7 @@ struct Client::State {
       if (shut_down && std::holds_alternative<NatsClient::Hangup>(*action)) continue;
       std::visit([this](const auto& what) { act(what); }, *action);
     }
-    if (stream_ready && machine.has_transmit() && stream->queued() == 0) {
+    if (stream_ready && stream != nullptr && machine.has_transmit() && stream->queued() == 0) {
       (void)stream->write(machine.take_transmit());  // what breaks is told by `ended`
     }
     timer.arm(machine.next_timeout());
@@ -220,9 +220,9 @@ Status Client::publish(std::string_view subject, ByteSpan payload,
 
 Result<std::uint64_t> Client::request(std::string_view subject, ByteSpan payload, Duration timeout,
                                       OnAnswer on_answer, std::shared_ptr<const Signer> signer) {
-  MYST_TRY_ASSIGN(const std::uint64_t id,
-                  state_->machine.request(state_->loop.now(), subject, payload, timeout,
-                                          std::move(signer)));
+  MYST_TRY_ASSIGN(
+      const std::uint64_t id,
+      state_->machine.request(state_->loop.now(), subject, payload, timeout, std::move(signer)));
   state_->requests[id] = std::move(on_answer);
   state_->pump();
   return id;

@@ -24,8 +24,8 @@ class Client {
  public:
   struct Options {
     core::NatsClient::Config machine;
-    std::optional<IpAddress> bind;  // local address
-    std::uint32_t mark = 0;         // SO_MARK; 0: none
+    std::optional<IpAddress> bind;                    // local address
+    std::uint32_t mark = 0;                           // SO_MARK; 0: none
     std::shared_ptr<const platform::TlsTrust> trust;  // null: the system's authorities
   };
   // All called from the loop, never from inside a call to the client; each may destroy it.
@@ -37,7 +37,8 @@ class Client {
   using OnMessage = std::function<void(const Message&)>;
   using OnAnswer = std::function<void(Result<Bytes>)>;
 
-  // Connects at once and for ever; nothing here fails because the broker is away. `rng` outlives it.
+  // Connects at once and for ever; nothing here fails because the broker is away. `rng` outlives
+  // it.
   Client(platform::Loop& loop, Rng& rng, Options options, Handlers handlers);
   ~Client();  // at once: what is not sent yet is lost, callbacks do not come
   Client(const Client&) = delete;

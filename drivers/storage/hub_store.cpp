@@ -32,7 +32,8 @@ Result<HubStore> HubStore::open(const std::string& path, Database::Opened* opene
 Status HubStore::apply(const Changes& changes) {
   MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
   {
-    MYST_TRY_ASSIGN(Statement text, database_.prepare("INSERT OR REPLACE INTO proposal VALUES(?,?,?)"));
+    MYST_TRY_ASSIGN(Statement text,
+                    database_.prepare("INSERT OR REPLACE INTO proposal VALUES(?,?,?)"));
     MYST_TRY_ASSIGN(Statement seen,
                     database_.prepare("INSERT OR REPLACE INTO proposal_seen VALUES(?,?,?)"));
     for (const Row& row : changes.announced) {
@@ -68,12 +69,13 @@ Result<std::vector<HubStore::Row>> HubStore::load(WallTime since) {
     MYST_TRY_ASSIGN(Statement old, database_.prepare("DELETE FROM proposal_seen WHERE updated<?"));
     old.bind(1, to_ms(since));
     MYST_TRY(old.run());
-    MYST_TRY(database_.execute(
-        "DELETE FROM proposal WHERE NOT EXISTS (SELECT 1 FROM proposal_seen s"
-        " WHERE s.provider=proposal.provider AND s.service=proposal.service)"));
-    MYST_TRY_ASSIGN(Statement rows,
-                    database_.prepare("SELECT p.provider, p.service, p.json, s.updated FROM proposal p"
-                                      " JOIN proposal_seen s USING(provider, service)"));
+    MYST_TRY(
+        database_.execute("DELETE FROM proposal WHERE NOT EXISTS (SELECT 1 FROM proposal_seen s"
+                          " WHERE s.provider=proposal.provider AND s.service=proposal.service)"));
+    MYST_TRY_ASSIGN(
+        Statement rows,
+        database_.prepare("SELECT p.provider, p.service, p.json, s.updated FROM proposal p"
+                          " JOIN proposal_seen s USING(provider, service)"));
     for (;;) {
       MYST_TRY_ASSIGN(const bool more, rows.step());
       if (!more) break;

@@ -32,7 +32,8 @@ class HubStore {
   // As Database::open: a corrupt file is moved aside and a new one begun.
   static Result<HubStore> open(const std::string& path, Database::Opened* opened = nullptr);
   Status apply(const Changes& changes);  // all or nothing
-  // Proposals announced after `since`; older ones and signatures above `max_signatures` are deleted.
+  // Proposals announced after `since`; older ones and signatures above `max_signatures` are
+  // deleted.
   Result<std::vector<Row>> load(WallTime since);
   Result<std::vector<std::uint64_t>> load_signatures(std::size_t max_signatures);
 

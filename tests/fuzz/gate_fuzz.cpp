@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t length = std::min<std::size_t>(op >> 1, size - at);
     const ByteSpan piece(data + at, length);
     at += length;
-    const Status status = (op & 1) == 0 ? session.handle_client(now, piece) : session.handle_server(now, piece);
+    const Status status =
+        (op & 1) == 0 ? session.handle_client(now, piece) : session.handle_server(now, piece);
     core::append(to_server, session.take_to_server());
     (void)session.take_to_client();
     now.instant += std::chrono::milliseconds{10};
@@ -33,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto* line = std::get_if<core::NatsLine>(&**token);
     if (line == nullptr) continue;
     const bool publish = line->verb == core::NatsVerb::Pub || line->verb == core::NatsVerb::HPub;
-    if (publish && core::is_protected_subject(line->subject) && counters.verified == 0) std::abort();
+    if (publish && core::is_protected_subject(line->subject) && counters.verified == 0)
+      std::abort();
     if (line->subject.substr(0, 7) == "signed.") std::abort();
   }
   return 0;

@@ -33,19 +33,32 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t length = std::min<std::size_t>(op >> 3, size - at);
     const ByteSpan piece(data + at, length);
     switch (op & 7) {
-      case 0: client.handle_connected(now); break;
-      case 1: client.handle_closed(now, Error{Errc::Io, 1, "fuzz"}); break;
-      case 2: client.handle_tls_ready(now); break;
-      case 3: (void)client.subscribe(now, as_text(piece)); break;
+      case 0:
+        client.handle_connected(now);
+        break;
+      case 1:
+        client.handle_closed(now, Error{Errc::Io, 1, "fuzz"});
+        break;
+      case 2:
+        client.handle_tls_ready(now);
+        break;
+      case 3:
+        (void)client.subscribe(now, as_text(piece));
+        break;
       case 4:
-        if (const auto id = client.request(now, "a", piece, std::chrono::seconds{5}); id.ok()) open.insert(*id);
+        if (const auto id = client.request(now, "a", piece, std::chrono::seconds{5}); id.ok())
+          open.insert(*id);
         break;
       case 5:
         now.instant += std::chrono::milliseconds{length * 1000};
         client.handle_timeout(now);
         break;
-      case 6: (void)client.publish(now, "p", piece); break;
-      default: client.handle_bytes(now, piece); break;
+      case 6:
+        (void)client.publish(now, "p", piece);
+        break;
+      default:
+        client.handle_bytes(now, piece);
+        break;
     }
     if ((op & 7) >= 3) at += length;
     while (auto action = client.poll_action()) {

@@ -1,5 +1,5 @@
-// Both directions of the NATS parser: no crash, and however the bytes are cut, the same is read. What
-// a server's INFO leaves after the gate is JSON that reads back.
+// Both directions of the NATS parser: no crash, and however the bytes are cut, the same is read.
+// What a server's INFO leaves after the gate is JSON that reads back.
 #include <algorithm>
 #include <cstdlib>
 #include <string>

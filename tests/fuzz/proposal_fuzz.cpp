@@ -1,5 +1,5 @@
-// Proposals as JSON: no crash, and what was read reads back the same after writing. What the hub would
-// store, readers can read.
+// Proposals as JSON: no crash, and what was read reads back the same after writing. What the hub
+// would store, readers can read.
 #include <cstdlib>
 
 #include "drivers/discovery/proposal_codec.hpp"

@@ -43,7 +43,8 @@ class HubTest : public testing::Test {
     ASSERT_NE(nats_, nullptr);
   }
   void start_hub() {
-    auto started = Hub::start(loop_, rng_, options_, [this](Level, const std::string& line) { log_.push_back(line); });
+    auto started = Hub::start(loop_, rng_, options_,
+                              [this](Level, const std::string& line) { log_.push_back(line); });
     if (const auto* error = std::get_if<Hub::StartError>(&started)) FAIL() << error->line;
     hub_ = std::move(std::get<std::unique_ptr<Hub>>(started));
   }
@@ -143,9 +144,14 @@ TEST_F(HubTest, NobodySpeaksForAnotherProvider) {
   // Signed by another, unsigned, and by the provider himself but an hour ago.
   ASSERT_TRUE(attacker->publish("*.proposal-register.v3", as_bytes(body), stranger_).ok());
   ASSERT_TRUE(attacker->publish("*.proposal-register.v3", as_bytes(body)).ok());
-  ASSERT_TRUE(attacker->publish(provider_->address().to_string() + ".proposal-register.v3", as_bytes(body)).ok());
+  ASSERT_TRUE(
+      attacker->publish(provider_->address().to_string() + ".proposal-register.v3", as_bytes(body))
+          .ok());
   const auto hour_ago = unix_seconds(loop_.now().wall) - 3600;
-  ASSERT_TRUE(attacker->publish(signed_subject(*provider_, hour_ago, "*.proposal-register.v3"), as_bytes(body)).ok());
+  ASSERT_TRUE(
+      attacker
+          ->publish(signed_subject(*provider_, hour_ago, "*.proposal-register.v3"), as_bytes(body))
+          .ok());
   // The last one is good: when it is there the others have had their chance.
   const std::string own = discovery::proposal_message(proposal(*stranger_));
   ASSERT_TRUE(attacker->publish("*.proposal-ping.v3", as_bytes(own), stranger_).ok());
@@ -163,25 +169,40 @@ TEST_F(HubTest, ExchangesPassTheGate) {
   start();
   const auto provider = node(), consumer = node();
   const std::string id = provider_->address().to_string();
-  ASSERT_TRUE(provider->subscribe(id + ".wireguard.p2p-config-exchange", [&](const nats::Message& m) {
-    EXPECT_TRUE(provider->publish(m.reply, as_bytes("answer")).ok());
-  }, provider_).ok());
+  ASSERT_TRUE(provider
+                  ->subscribe(
+                      id + ".wireguard.p2p-config-exchange",
+                      [&](const nats::Message& m) {
+                        EXPECT_TRUE(provider->publish(m.reply, as_bytes("answer")).ok());
+                      },
+                      provider_)
+                  .ok());
   std::string ready;
-  ASSERT_TRUE(consumer->subscribe(id + ".wireguard.p2p-channel-handlers-ready",
-                                  [&](const nats::Message& m) { ready = std::string(as_text(m.payload)); }).ok());
+  ASSERT_TRUE(
+      consumer
+          ->subscribe(id + ".wireguard.p2p-channel-handlers-ready",
+                      [&](const nats::Message& m) { ready = std::string(as_text(m.payload)); })
+          .ok());
   std::optional<Result<Bytes>> answer;
   while (!answer || !answer->ok()) {  // until the provider's subscription is there
     answer.reset();
-    ASSERT_TRUE(consumer->request(id + ".wireguard.p2p-config-exchange", as_bytes("q"), kLimit,
-                                  [&](Result<Bytes> r) { answer = std::move(r); }).ok());
+    ASSERT_TRUE(consumer
+                    ->request(id + ".wireguard.p2p-config-exchange", as_bytes("q"), kLimit,
+                              [&](Result<Bytes> r) { answer = std::move(r); })
+                    .ok());
     ASSERT_TRUE(until([&] { return answer.has_value(); }));
   }
   EXPECT_EQ(as_text(**answer), "answer");
-  ASSERT_TRUE(provider->publish(id + ".wireguard.p2p-channel-handlers-ready", as_bytes("1"), provider_).ok());
+  ASSERT_TRUE(
+      provider->publish(id + ".wireguard.p2p-channel-handlers-ready", as_bytes("1"), provider_)
+          .ok());
   EXPECT_TRUE(until([&] { return ready == "1"; }));
   // A forged subscription gets nothing, and the forger is told.
   const auto forger = node();
-  ASSERT_TRUE(forger->subscribe(id + ".dvpn.p2p-config-exchange", [](const nats::Message&) {}, stranger_).ok());
+  ASSERT_TRUE(forger
+                  ->subscribe(
+                      id + ".dvpn.p2p-config-exchange", [](const nats::Message&) {}, stranger_)
+                  .ok());
   ASSERT_TRUE(until([&] { return !errors_.empty(); }));
   EXPECT_NE(errors_[0].find("signed by another identity"), std::string::npos);
 }
@@ -190,7 +211,8 @@ TEST_F(HubTest, SlowReadersSlowTheirSenderNotTheHub) {
   start();
   const auto reader = node(), writer = node();
   std::size_t got = 0;
-  ASSERT_TRUE(reader->subscribe("bulk", [&](const nats::Message& m) { got += m.payload.size(); }).ok());
+  ASSERT_TRUE(
+      reader->subscribe("bulk", [&](const nats::Message& m) { got += m.payload.size(); }).ok());
   ASSERT_TRUE(until([&] { return reader->connected() && writer->connected(); }));
   bool there = false;
   (void)reader->request("bulk", as_bytes("x"), kLimit, [&](const Result<Bytes>&) { there = true; });
@@ -272,9 +294,12 @@ TEST_F(HubTest, NetworkDocumentNamesTheHostTheCallerUsed) {
   ASSERT_TRUE(document.ok());
   const std::string base = "http://127.0.0.1:" + std::to_string(options_.http_port);
   EXPECT_EQ(document->name, "test");
-  EXPECT_EQ(document->brokers, std::vector<std::string>{"nats://127.0.0.1:" + std::to_string(options_.broker_listen.port)});
+  EXPECT_EQ(
+      document->brokers,
+      std::vector<std::string>{"nats://127.0.0.1:" + std::to_string(options_.broker_listen.port)});
   EXPECT_EQ(document->discovery, base + "/api/v4");
-  EXPECT_EQ(document->stun_servers, std::vector<std::string>{"127.0.0.1:" + std::to_string(options_.stun_port)});
+  EXPECT_EQ(document->stun_servers,
+            std::vector<std::string>{"127.0.0.1:" + std::to_string(options_.stun_port)});
   EXPECT_FALSE(document->contracts);
   hub_.reset();
   options_.public_url = "https://hub.example/myst";
@@ -283,7 +308,8 @@ TEST_F(HubTest, NetworkDocumentNamesTheHostTheCallerUsed) {
   const auto fixed = discovery::read_network_document(get("/network").body);
   ASSERT_TRUE(fixed.ok());
   EXPECT_EQ(fixed->location, "https://hub.example/myst/location");
-  EXPECT_EQ(fixed->brokers[0], "nats://[2001:db8::1]:" + std::to_string(options_.broker_listen.port));
+  EXPECT_EQ(fixed->brokers[0],
+            "nats://[2001:db8::1]:" + std::to_string(options_.broker_listen.port));
 }
 
 TEST_F(HubTest, SmallServicesAnswer) {
@@ -322,7 +348,8 @@ TEST_F(HubTest, PoliciesAreServedAndAsked) {
   ASSERT_NE(::mkdtemp(folder), nullptr);
   const std::string id = provider_->address().to_string();
   std::ofstream(std::string(folder) + "/friends.json")
-      << R"({"id":"friends","title":"Friends","description":"","allow":[{"type":"identity","value":")" << id << "\"}]}";
+      << R"({"id":"friends","title":"Friends","description":"","allow":[{"type":"identity","value":")"
+      << id << "\"}]}";
   std::ofstream(std::string(folder) + "/broken.json") << "{";
   options_.policies_dir = folder;
   start();
@@ -336,7 +363,8 @@ TEST_F(HubTest, PoliciesAreServedAndAsked) {
   EXPECT_EQ(call(again).status, 304);
   EXPECT_EQ(get("/access-policies/nobody").status, 404);
   EXPECT_EQ(get("/access-policies/?identity-value=" + id).status, 200);
-  EXPECT_EQ(get("/access-policies/?identity-value=" + stranger_->address().to_string()).status, 404);
+  EXPECT_EQ(get("/access-policies/?identity-value=" + stranger_->address().to_string()).status,
+            404);
   std::ofstream(std::string(folder) + "/friends.json") << R"({"id":"friends","allow":[]})";
   hub_->reload();
   EXPECT_EQ(get("/access-policies/?identity-value=" + id).status, 404);
@@ -356,7 +384,8 @@ TEST_F(HubTest, StunAndPortCheckAnswer) {
     from = sender;
     got = to_bytes(bytes);
   });
-  ASSERT_TRUE(socket->send(*hub_->stun(), *from_hex("000100002112a442a0a1a2a3a4a5a6a7a8a9aaab")).ok());
+  ASSERT_TRUE(
+      socket->send(*hub_->stun(), *from_hex("000100002112a442a0a1a2a3a4a5a6a7a8a9aaab")).ok());
   ASSERT_TRUE(until([&] { return !got.empty(); }));
   EXPECT_EQ(got.size(), 32u);
   const int port = (got[26] << 8 | got[27]) ^ 0x2112;
@@ -375,12 +404,16 @@ TEST_F(HubTest, ANodeFindsItsWayFromTheNetworkDocumentOn) {
   start();
   platform::HttpClient http(loop_);
   std::optional<Result<core::NetworkDocument>> document;
-  discovery::fetch_network_document(http, "127.0.0.1:" + std::to_string(options_.http_port),
-                                    [&](Result<core::NetworkDocument> d) { document = std::move(d); });
+  discovery::fetch_network_document(
+      http, "127.0.0.1:" + std::to_string(options_.http_port),
+      [&](Result<core::NetworkDocument> d) { document = std::move(d); });
   ASSERT_TRUE(until([&] { return document.has_value(); }));
   ASSERT_TRUE(document->ok());
-  discovery::ApiClient api(http, {(*document)->discovery, (*document)->location, (*document)->ip_detector,
-                                  (*document)->access_policies, {}});
+  discovery::ApiClient api(http, {(*document)->discovery,
+                                  (*document)->location,
+                                  (*document)->ip_detector,
+                                  (*document)->access_policies,
+                                  {}});
   const auto provider = node();
   for (const char* service : {"wireguard", "noop", "unheard_of"}) {
     const std::string body = discovery::proposal_message(proposal(*provider_, service));
@@ -405,9 +438,8 @@ TEST_F(HubTest, ANodeFindsItsWayFromTheNetworkDocumentOn) {
   api.location([&](auto r) { location = std::move(r); });
   api.public_ip(rng_, [&](auto r) { ip = std::move(r); });
   api.identity_allowed(id, [&](auto r) { allowed = std::move(r); });
-  ASSERT_TRUE(until([&] {
-    return list && one && none && countries && prices && location && ip && allowed;
-  }));
+  ASSERT_TRUE(until(
+      [&] { return list && one && none && countries && prices && location && ip && allowed; }));
   EXPECT_EQ((*list)->size(), 2u);  // the third is of a kind we cannot use
   EXPECT_EQ((*one)->service_type, "noop");
   EXPECT_EQ(none->error().code, Errc::NotFound);
@@ -421,12 +453,14 @@ TEST_F(HubTest, ANodeFindsItsWayFromTheNetworkDocumentOn) {
 TEST_F(HubTest, ServicesThatAreAwayAreErrorsNotCrashes) {
   platform::HttpClient http(loop_);
   const std::string dead = "http://127.0.0.1:" + std::to_string(options_.http_port);
-  discovery::ApiClient api(http, {dead, dead, "", dead + "/", {dead, dead + "/a", dead + "/b", dead + "/c"}});
+  discovery::ApiClient api(
+      http, {dead, dead, "", dead + "/", {dead, dead + "/a", dead + "/b", dead + "/c"}});
   int errors = 0;
   api.proposals({}, {}, [&](const auto& r) { errors += r.ok() ? 0 : 1; });
   api.public_ip(rng_, [&](const auto& r) { errors += r.ok() ? 0 : 1; });
   api.identity_allowed("0x1", [&](const auto& r) { errors += r.ok() ? 0 : 1; });
-  discovery::fetch_network_document(http, "not a url", [&](const auto& r) { errors += r.ok() ? 0 : 1; });
+  discovery::fetch_network_document(http, "not a url",
+                                    [&](const auto& r) { errors += r.ok() ? 0 : 1; });
   discovery::fetch_network_document(http, dead, [&](const auto& r) { errors += r.ok() ? 0 : 1; });
   EXPECT_TRUE(until([&] { return errors == 5; }));
 }
@@ -436,8 +470,8 @@ TEST_F(HubTest, BusyPortIsOneSentence) {
   auto again = Hub::start(loop_, rng_, options_, [](Level, const std::string&) {});
   const auto* error = std::get_if<Hub::StartError>(&again);
   ASSERT_NE(error, nullptr);
-  EXPECT_EQ(error->line, "cannot listen for HTTP on 127.0.0.1:" + std::to_string(options_.http_port) +
-                             ": Address already in use");
+  EXPECT_EQ(error->line, "cannot listen for HTTP on 127.0.0.1:" +
+                             std::to_string(options_.http_port) + ": Address already in use");
 }
 
 }  // namespace

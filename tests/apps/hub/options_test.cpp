@@ -19,10 +19,11 @@ std::string bad(const std::vector<std::string>& words) {
 }
 
 TEST(HubOptions, ReadsFlagsInBothForms) {
-  const Options options = good({"--listen", "192.0.2.1", "--http-port=80", "--broker-upstream=nats.example:5000",
-                                "--country", "DE", "--ip-type=hosting", "--place=10.0.0.0/8=LT",
-                                "--place", "10.1.0.0/16=US/cellular", "--broker-skew=60",
-                                "--public-url", "https://hub.example/", "--accept-unnamed-proposals"});
+  const Options options =
+      good({"--listen", "192.0.2.1", "--http-port=80", "--broker-upstream=nats.example:5000",
+            "--country", "DE", "--ip-type=hosting", "--place=10.0.0.0/8=LT", "--place",
+            "10.1.0.0/16=US/cellular", "--broker-skew=60", "--public-url", "https://hub.example/",
+            "--accept-unnamed-proposals"});
   EXPECT_EQ(options.listen.to_string(), "192.0.2.1");
   EXPECT_EQ(options.broker_listen.to_string(), "192.0.2.1:4222");
   EXPECT_EQ(options.http_port, 80);
@@ -37,7 +38,9 @@ TEST(HubOptions, ReadsFlagsInBothForms) {
   EXPECT_EQ(options.public_url, "https://hub.example");
   EXPECT_TRUE(options.accept_unnamed_proposals);
   EXPECT_EQ(good({"--broker-listen", "4333"}).broker_listen.to_string(), "0.0.0.0:4333");
-  EXPECT_EQ(good({"--listen=192.0.2.1", "--broker-listen", "127.0.0.1:4333"}).broker_listen.to_string(), "127.0.0.1:4333");
+  EXPECT_EQ(
+      good({"--listen=192.0.2.1", "--broker-listen", "127.0.0.1:4333"}).broker_listen.to_string(),
+      "127.0.0.1:4333");
 }
 
 TEST(HubOptions, SaysWhatIsWrongInOneLine) {
@@ -49,15 +52,18 @@ TEST(HubOptions, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(bad({"--country=lt"}), "--country: \"lt\" is not a country code such as LT");
   EXPECT_EQ(bad({"--listen=here"}), "--listen: \"here\" is not an IP address");
   EXPECT_EQ(bad({"--accept-unnamed-proposals=yes"}), "--accept-unnamed-proposals takes no value");
-  for (const char* word : {"--place=LT", "--place=10.0.0.0/8=lt", "--broker-upstream=tls://x", "--broker-listen=x",
-                           "--public-url=hub", "--public-address=a b", "--trusted-proxy=x", "--broker-skew=0", "{"}) {
+  for (const char* word :
+       {"--place=LT", "--place=10.0.0.0/8=lt", "--broker-upstream=tls://x", "--broker-listen=x",
+        "--public-url=hub", "--public-address=a b", "--trusted-proxy=x", "--broker-skew=0", "{"}) {
     EXPECT_NE(bad({word}), "") << word;
   }
 }
 
 TEST(HubOptions, TakesTheLaboratorysSettings) {
-  const Options options = good({"--country=PL", R"({"host":"203.0.113.1","port":8081,"nats":{"host":"127.0.0.1","port":4223},)"
-                                R"("chainId":1,"countries":{"198.18.1.10":"LT","198.18.2.20":"DE"}})"});
+  const Options options =
+      good({"--country=PL",
+            R"({"host":"203.0.113.1","port":8081,"nats":{"host":"127.0.0.1","port":4223},)"
+            R"("chainId":1,"countries":{"198.18.1.10":"LT","198.18.2.20":"DE"}})"});
   EXPECT_EQ(options.listen.to_string(), "203.0.113.1");
   EXPECT_EQ(options.broker_listen.to_string(), "203.0.113.1:4222");
   EXPECT_EQ(options.http_port, 8081);
@@ -70,7 +76,8 @@ TEST(HubOptions, HelpNamesEveryFlag) {
   EXPECT_TRUE(std::holds_alternative<HelpWanted>(parse_options({"--help"})));
   EXPECT_TRUE(std::holds_alternative<VersionWanted>(parse_options({"--version"})));
   const std::string help = help_text();
-  for (const char* flag : {"--listen", "--http-port", "--broker-listen", "--broker-upstream", "--data-dir", "--place"}) {
+  for (const char* flag : {"--listen", "--http-port", "--broker-listen", "--broker-upstream",
+                           "--data-dir", "--place"}) {
     EXPECT_NE(help.find(flag), std::string::npos) << flag;
   }
 }

@@ -16,7 +16,9 @@ constexpr char kInfo[] = "INFO {\"headers\":true,\"max_payload\":1000}\r\n";
 
 class NatsClientTest : public testing::Test {
  protected:
-  NatsClientTest() { config_.servers = {*BrokerAddress::parse("one"), *BrokerAddress::parse("two")}; }
+  NatsClientTest() {
+    config_.servers = {*BrokerAddress::parse("one"), *BrokerAddress::parse("two")};
+  }
 
   void make() { client_.emplace(config_, rng_, now_); }
   void pass(Duration time) {

@@ -89,11 +89,11 @@ TEST(NatsParser, ReadsClientLines) {
 
 TEST(NatsParser, RefusesWhatIsNotTheProtocol) {
   const auto client = NatsParser::Sender::Client;
-  for (const char* bad : {"HELLO\r\n", "\r\n", "PUB\r\n", "PUB a\r\n", "PUB a -1\r\n", "PUB a 1x\r\n",
-                          "PUB a b c 1\r\n", "SUB a\r\n", "SUB a q 1 2\r\n", "UNSUB\r\n",
-                          "PUB a 3\r\nabcd\r\n", "PUB a 3\r\nabc\n\r\n", "HPUB a 5 4\r\n",
-                          "MSG a 1 0\r\n\r\n", "INFO {}\r\n", "PUB a\rb 1\r\n",
-                          "PUB a 99999999999999999999\r\n"}) {
+  for (const char* bad :
+       {"HELLO\r\n", "\r\n", "PUB\r\n", "PUB a\r\n", "PUB a -1\r\n", "PUB a 1x\r\n",
+        "PUB a b c 1\r\n", "SUB a\r\n", "SUB a q 1 2\r\n", "UNSUB\r\n", "PUB a 3\r\nabcd\r\n",
+        "PUB a 3\r\nabc\n\r\n", "HPUB a 5 4\r\n", "MSG a 1 0\r\n\r\n", "INFO {}\r\n",
+        "PUB a\rb 1\r\n", "PUB a 99999999999999999999\r\n"}) {
     EXPECT_TRUE(parse(client, bad, 100).error) << bad;
     EXPECT_TRUE(parse(client, bad, 1).error) << bad;
   }
@@ -111,7 +111,8 @@ TEST(NatsParser, LimitsLinesAndPayloads) {
   // INFO is the one line that names whole clusters.
   const std::string info = "INFO {\"connect_urls\":[\"" + std::string(500, 'h') + "\"]}\r\n";
   EXPECT_FALSE(parse(NatsParser::Sender::Server, info, 9, limits).error);
-  EXPECT_TRUE(parse(NatsParser::Sender::Server, "INFO " + std::string(70000, 'h'), 900, limits).error);
+  EXPECT_TRUE(
+      parse(NatsParser::Sender::Server, "INFO " + std::string(70000, 'h'), 900, limits).error);
 }
 
 TEST(NatsInfo, GivesWhatIsUsedAndHidesTheServer) {
@@ -126,8 +127,8 @@ TEST(NatsInfo, GivesWhatIsUsedAndHidesTheServer) {
   EXPECT_EQ(*strip_nats_info(json),
             R"({"server_id":"N","headers":true,"max_payload":1048576,"client_id":5})");
   EXPECT_EQ(*strip_nats_info(" { } "), "{}");
-  for (const char* bad : {"", "{", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":1}x", "{\"a\":[1}",
-                          "{\"a\":\"x}", "{,}", "{\"a\":1 \"b\":2}"}) {
+  for (const char* bad : {"", "{", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":1}x",
+                          "{\"a\":[1}", "{\"a\":\"x}", "{,}", "{\"a\":1 \"b\":2}"}) {
     EXPECT_FALSE(parse_nats_info(bad).ok()) << bad;
     EXPECT_FALSE(strip_nats_info(bad).ok()) << bad;
   }
@@ -158,7 +159,8 @@ TEST(NatsWriter, ConnectLineIsThatOfTheNetwork) {
   EXPECT_NE(as_text(out).find(R"("user":"a\"b","pass":"c\u000ad")"), std::string_view::npos);
 }
 
-// Vector nats_url_parse of discovery.json; origin: node, communication/nats/connection_wrap_test.go.
+// Vector nats_url_parse of discovery.json; origin: node,
+// communication/nats/connection_wrap_test.go.
 TEST(BrokerAddress, IsNormalised) {
   const std::pair<const char*, const char*> good[] = {
       {"127.0.0.1", "nats://127.0.0.1:4222"},

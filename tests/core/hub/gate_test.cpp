@@ -38,7 +38,8 @@ class GateTest : public testing::Test {
 };
 
 TEST_F(GateTest, SignedSubjectsArriveInPlainForm) {
-  EXPECT_EQ(client("SUB " + signed_by(provider_, exchange_) + " 4\r\n"), "SUB " + exchange_ + " 4\r\n");
+  EXPECT_EQ(client("SUB " + signed_by(provider_, exchange_) + " 4\r\n"),
+            "SUB " + exchange_ + " 4\r\n");
   EXPECT_EQ(client("PUB " + signed_by(provider_, ready_) + " 2\r\nhi\r\n"),
             "PUB " + ready_ + " 2\r\nhi\r\n");
   EXPECT_EQ(client("HPUB " + signed_by(provider_, ready_) + " 2 4\r\nhhbb\r\n"),
@@ -56,7 +57,8 @@ TEST_F(GateTest, ProposalsCarryTheirSigner) {
   EXPECT_EQ(client("PUB " + signed_by(provider_, "proposal-unregister.v3") + " 0\r\n\r\n"),
             "PUB " + id_ + ".proposal-unregister.v3 0\r\n\r\n");
   // Nobody speaks for somebody else.
-  EXPECT_EQ(client("PUB " + signed_by(stranger_, id_ + ".proposal-register.v3") + " 0\r\n\r\n"), "");
+  EXPECT_EQ(client("PUB " + signed_by(stranger_, id_ + ".proposal-register.v3") + " 0\r\n\r\n"),
+            "");
   EXPECT_EQ(client("PUB " + signed_by(stranger_, "x.proposal-register.v3") + " 0\r\n\r\n"), "");
 }
 
@@ -70,7 +72,8 @@ TEST_F(GateTest, VerifiesALineOfTheLiveNetwork) {
 
 TEST_F(GateTest, ForgedOnesGoNowhere) {
   EXPECT_EQ(client("SUB " + signed_by(stranger_, exchange_) + " 4\r\n"), "");
-  EXPECT_NE(told().find("-ERR 'Permissions Violation for Subscription to \"" + exchange_), std::string::npos);
+  EXPECT_NE(told().find("-ERR 'Permissions Violation for Subscription to \"" + exchange_),
+            std::string::npos);
   EXPECT_EQ(client("PUB " + signed_by(stranger_, ready_) + " 2\r\nhi\r\n"), "");
   std::string altered = signed_by(provider_, ready_);
   altered[12] = altered[12] == 'A' ? 'B' : 'A';
@@ -126,8 +129,9 @@ TEST_F(GateTest, EverythingElsePassesUnchanged) {
        {std::string("CONNECT {\"verbose\":false}\r\n"), std::string("SUB _INBOX.abc.* 1\r\n"),
         "SUB " + ready_ + " 2\r\n", "SUB " + id_ + ".control-plane.v1 3\r\n",
         std::string("SUB *.proposal-ping.v3 q 4\r\n"), std::string("UNSUB 2 1\r\n"),
-        "PUB " + exchange_ + " _INBOX.abc.d 5\r\nhello\r\n", std::string("PUB _INBOX.abc.d 0\r\n\r\n"),
-        std::string("PING\r\n"), std::string("PONG\r\n")}) {
+        "PUB " + exchange_ + " _INBOX.abc.d 5\r\nhello\r\n",
+        std::string("PUB _INBOX.abc.d 0\r\n\r\n"), std::string("PING\r\n"),
+        std::string("PONG\r\n")}) {
     EXPECT_EQ(client(text), text);
   }
 }
@@ -151,10 +155,13 @@ TEST_F(GateTest, ServerLinesPassButInfoIsRewritten) {
     EXPECT_TRUE(session_.handle_server(now_, as_bytes(text)).ok());
     return told();
   };
-  EXPECT_EQ(server("INFO {\"server_id\":\"x\",\"connect_urls\":[\"10.0.0.1:4222\"],\"max_payload\":100}\r\n"),
-            "INFO {\"server_id\":\"x\",\"max_payload\":100}\r\n");
-  for (const char* text : {"MSG a 1 3\r\nabc\r\n", "MSG a 1 r 6\r\nINFO {\r\n", "HMSG a 1 2 3\r\nhhb\r\n",
-                           "PING\r\n", "PONG\r\n", "+OK\r\n", "-ERR 'x'\r\n"}) {
+  EXPECT_EQ(
+      server("INFO "
+             "{\"server_id\":\"x\",\"connect_urls\":[\"10.0.0.1:4222\"],\"max_payload\":100}\r\n"),
+      "INFO {\"server_id\":\"x\",\"max_payload\":100}\r\n");
+  for (const char* text :
+       {"MSG a 1 3\r\nabc\r\n", "MSG a 1 r 6\r\nINFO {\r\n", "HMSG a 1 2 3\r\nhhb\r\n", "PING\r\n",
+        "PONG\r\n", "+OK\r\n", "-ERR 'x'\r\n"}) {
     EXPECT_EQ(server(text), text);
   }
   // The server's limit is now the client's too.
@@ -214,7 +221,8 @@ TEST(GateAdmission, CountsConnectionsByAddress) {
   gate.release(b);
   EXPECT_EQ(gate.size(), 0u);
   // One IPv6 customer has a whole /64.
-  EXPECT_TRUE(gate.admit(*IpAddress::parse("2001:db8::1")) && gate.admit(*IpAddress::parse("2001:db8::2")));
+  EXPECT_TRUE(gate.admit(*IpAddress::parse("2001:db8::1")) &&
+              gate.admit(*IpAddress::parse("2001:db8::2")));
   EXPECT_FALSE(gate.admit(*IpAddress::parse("2001:db8::3")));
   EXPECT_TRUE(gate.admit(*IpAddress::parse("2001:db8:0:1::3")));
 }

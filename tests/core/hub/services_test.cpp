@@ -43,8 +43,9 @@ TEST(LocationTable, FindsTheMostSpecificKnowledge) {
 TEST(LocationTable, RefusesBrokenLines) {
   LocationTable table({"LT", ""});
   ASSERT_TRUE(table.add_line("8.8.8.0,8.8.8.255,US").ok());
-  for (const char* line : {"8.8.8.0,8.8.8.255", "8.8.8.9,8.8.8.1,US", "8.8.8.0,::1,US", "8.8.8.0/33,US", "8.8.8.0/24",
-                           "1.2.3,1.2.4,US", "8.8.8.0,8.8.8.255,USA", "network,country"}) {
+  for (const char* line :
+       {"8.8.8.0,8.8.8.255", "8.8.8.9,8.8.8.1,US", "8.8.8.0,::1,US", "8.8.8.0/33,US", "8.8.8.0/24",
+        "1.2.3,1.2.4,US", "8.8.8.0,8.8.8.255,USA", "network,country"}) {
     EXPECT_FALSE(table.add_line(line).ok()) << line;
   }
 }
@@ -63,16 +64,18 @@ TEST(Stun, AnswersTheVectorsRequest) {
 
 TEST(Stun, StaysSilentForAnythingElse) {
   const Endpoint from = *Endpoint::parse("203.0.113.10:54321");
-  for (const char* hex : {"", "000100002112a442a0a1a2a3a4a5a6a7a8a9aa", "000101002112a442a0a1a2a3a4a5a6a7a8a9aaab",
-                          "010100002112a442a0a1a2a3a4a5a6a7a8a9aaab", "000100002112a443a0a1a2a3a4a5a6a7a8a9aaab",
-                          "000100022112a442a0a1a2a3a4a5a6a7a8a9aaab0000"}) {
+  for (const char* hex :
+       {"", "000100002112a442a0a1a2a3a4a5a6a7a8a9aa", "000101002112a442a0a1a2a3a4a5a6a7a8a9aaab",
+        "010100002112a442a0a1a2a3a4a5a6a7a8a9aaab", "000100002112a443a0a1a2a3a4a5a6a7a8a9aaab",
+        "000100022112a442a0a1a2a3a4a5a6a7a8a9aaab0000"}) {
     EXPECT_FALSE(answer_stun(*from_hex(hex), from)) << hex;
   }
 }
 
 // Vector port_check of p2p.json.
 TEST(PortProbe, GoesBackToTheSendersAddressAtThatPort) {
-  const auto probe = parse_port_probe(*from_hex("ca6c0f1e2d3c4b5a49788796a5b4c3d2e1f0"), *Endpoint::parse("192.0.2.7:999"));
+  const auto probe = parse_port_probe(*from_hex("ca6c0f1e2d3c4b5a49788796a5b4c3d2e1f0"),
+                                      *Endpoint::parse("192.0.2.7:999"));
   ASSERT_TRUE(probe);
   EXPECT_EQ(probe->to.to_string(), "192.0.2.7:51820");
   EXPECT_EQ(to_hex(probe->token), "0f1e2d3c4b5a49788796a5b4c3d2e1f0");
@@ -88,7 +91,8 @@ TEST(ProbeLimiter, RationsEachAddress) {
   EXPECT_FALSE(limiter.allow(now, a));
   EXPECT_TRUE(limiter.allow(now, b));
   EXPECT_TRUE(limiter.allow(now + seconds{1}, a));
-  for (std::uint32_t i = 0; i < 3 * ProbeLimiter::kMaxAddresses; ++i) (void)limiter.allow(now, IpAddress::v4(i));
+  for (std::uint32_t i = 0; i < 3 * ProbeLimiter::kMaxAddresses; ++i)
+    (void)limiter.allow(now, IpAddress::v4(i));
 }
 
 class IntakeTest : public testing::Test {

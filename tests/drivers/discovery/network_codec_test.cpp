@@ -31,7 +31,8 @@ TEST(NetworkCodec, SurvivesTheWire) {
   EXPECT_EQ(write_network_document(*again), text);
   EXPECT_FALSE(again->contracts);
   document.contracts = R"({"chain_id":137})";
-  EXPECT_EQ(read_network_document(write_network_document(document))->contracts, R"({"chain_id":137})");
+  EXPECT_EQ(read_network_document(write_network_document(document))->contracts,
+            R"({"chain_id":137})");
 }
 
 TEST(NetworkCodec, ReadsTheDocumentedExample) {
@@ -57,10 +58,12 @@ TEST(NetworkCodec, RefusesWhatANodeCouldNotUse) {
   EXPECT_TRUE(read_network_document(with("family", "")).ok());
   for (const std::string& bad :
        {with("network/v1", "network/v2"), with("[\"nats://hub.example:4222\"]", "[]"),
-        with("nats://hub.example:4222", "nats://hub example"), with("\"nats://hub.example:4222\"", "7"),
-        with("http://hub.example:8080/api/v4", "ftp://x"), with("http://hub.example:8080/api/v4", ""),
-        with("\"discovery\"", "\"d\""), with("\"location\":", "\"l\":"), with("hub.example:3478", "hub.example"),
-        with("hub.example:3478", "hub.example:x"), with("[\"hub.example:3478\"]", "\"hub.example:3478\""),
+        with("nats://hub.example:4222", "nats://hub example"),
+        with("\"nats://hub.example:4222\"", "7"), with("http://hub.example:8080/api/v4", "ftp://x"),
+        with("http://hub.example:8080/api/v4", ""), with("\"discovery\"", "\"d\""),
+        with("\"location\":", "\"l\":"), with("hub.example:3478", "hub.example"),
+        with("hub.example:3478", "hub.example:x"),
+        with("[\"hub.example:3478\"]", "\"hub.example:3478\""),
         with("\"contracts\":null", "\"contracts\":1"), std::string("[]"), std::string("")}) {
     EXPECT_FALSE(read_network_document(bad).ok()) << bad;
   }
@@ -73,7 +76,8 @@ TEST(NetworkCodec, HubUrlLeadsToTheDocument) {
   EXPECT_EQ(*network_document_url("hub.example"), "http://hub.example/network");
   EXPECT_EQ(*network_document_url("192.0.2.1:8080"), "http://192.0.2.1:8080/network");
   EXPECT_EQ(*network_document_url("https://hub.example/"), "https://hub.example/network");
-  EXPECT_EQ(*network_document_url("https://hub.example/my/network.json"), "https://hub.example/my/network.json");
+  EXPECT_EQ(*network_document_url("https://hub.example/my/network.json"),
+            "https://hub.example/my/network.json");
   for (const char* bad : {"", "ftp://x", "http://", "http:// x", "a b"}) {
     EXPECT_FALSE(network_document_url(bad).ok()) << bad;
   }

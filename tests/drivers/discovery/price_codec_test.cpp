@@ -41,7 +41,8 @@ TEST(PriceTable, LooksUpAsTheReferenceNode) {
 
 TEST(PriceTable, ClockDifferenceIsTakenOut) {
   const auto document = vectors();
-  const auto prices = read_prices(document.root()["node_price_lookup"]["prices_document"].to_text());
+  const auto prices =
+      read_prices(document.root()["node_price_lookup"]["prices_document"].to_text());
   core::PriceTable table;
   EXPECT_TRUE(table.is_due(kServerTime));
   table.load(*prices, kServerTime + std::chrono::hours{5});  // our clock is five hours ahead
@@ -64,7 +65,8 @@ TEST(PriceTable, ProviderAcceptsCurrentPreviousAndCheap) {
   table.load(prices, kServerTime);
   std::size_t count = 0;
   for (const auto& [i, item] : group["cases"]) {
-    EXPECT_EQ(table.accepts(price(item, "price_per_hour_wei", "price_per_gib_wei"), "LT", "residential", "dvpn"),
+    EXPECT_EQ(table.accepts(price(item, "price_per_hour_wei", "price_per_gib_wei"), "LT",
+                            "residential", "dvpn"),
               *item["accepted"].boolean())
         << item.to_text();
     ++count;
@@ -112,8 +114,12 @@ TEST(PriceCodec, RefusesWhatIsNoPriceDocument) {
   EXPECT_TRUE(read_prices("{\"defaults\":{}" + times).ok());
   EXPECT_FALSE(read_prices("{\"defaults\":null" + times).ok());
   EXPECT_FALSE(read_prices("{\"defaults\":{}}").ok());
-  EXPECT_FALSE(read_prices(R"({"defaults":{"current":{"other":{"dvpn":{"price_per_hour":"1"}}}})" + times).ok());
-  EXPECT_FALSE(read_prices(R"({"defaults":{"current":{"other":{"dvpn":{"price_per_hour":1.5}}}})" + times).ok());
+  EXPECT_FALSE(
+      read_prices(R"({"defaults":{"current":{"other":{"dvpn":{"price_per_hour":"1"}}}})" + times)
+          .ok());
+  EXPECT_FALSE(
+      read_prices(R"({"defaults":{"current":{"other":{"dvpn":{"price_per_hour":1.5}}}})" + times)
+          .ok());
   EXPECT_FALSE(read_prices("[]").ok());
 }
 

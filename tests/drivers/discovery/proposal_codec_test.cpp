@@ -18,7 +18,7 @@ json::Document vector_file(const std::string& name) {
 
 core::SupportedKinds all_kinds() {
   core::SupportedKinds kinds;
-  kinds.service_types = {"wireguard", "openvpn", "noop", "scraping",
+  kinds.service_types = {"wireguard",     "openvpn",       "noop", "scraping",
                          "quic_scraping", "data_transfer", "dvpn", "monitoring"};
   return kinds;
 }
@@ -90,7 +90,8 @@ TEST(ProposalCodec, ConsumerKeepsOnlyValidAndSupportedOnes) {
   for (const auto& [index, item] : document.root()["api_proposal_acceptance"]["cases"]) {
     const auto proposal = read_proposal(item);
     ASSERT_TRUE(proposal.ok());
-    EXPECT_EQ(core::is_valid(*proposal) && core::is_supported(*proposal, kinds), *item["kept"].boolean())
+    EXPECT_EQ(core::is_valid(*proposal) && core::is_supported(*proposal, kinds),
+              *item["kept"].boolean())
         << *item["name"].string();
   }
 }
@@ -110,18 +111,21 @@ TEST(ProposalCodec, HubRewritesContacts) {
   const auto document = vector_file("discovery.json");
   for (const auto& [index, item] : document.root()["server_broker_ip_cleanup"]["cases"]) {
     const std::string text = R"({"provider_id":"0x1","service_type":"noop","contacts":[)"
-                             R"({"type":"nats/p2p/v1","definition":)" + item["in"].to_text() + "}]}";
+                             R"({"type":"nats/p2p/v1","definition":)" +
+                             item["in"].to_text() + "}]}";
     const auto parsed = json::Document::parse(text);
     const auto indexed = index_proposal(*read_proposal(parsed->root()));
     ASSERT_TRUE(indexed.ok());
-    EXPECT_NE(indexed->json_head.find("\"definition\":" + std::string(*item["out_bytes"].string()) + "}"),
-              std::string::npos);
+    EXPECT_NE(
+        indexed->json_head.find("\"definition\":" + std::string(*item["out_bytes"].string()) + "}"),
+        std::string::npos);
   }
 }
 
 TEST(ProposalCodec, HubRefusesWhatReadersStumbleOver) {
-  for (const char* contacts : {R"([{"type":"nats/p2p/v1"}])", R"([{"type":"nats/p2p/v1","definition":null}])",
-                               R"([{"type":"nats/p2p/v1","definition":"x"}])", "[]", "null"}) {
+  for (const char* contacts :
+       {R"([{"type":"nats/p2p/v1"}])", R"([{"type":"nats/p2p/v1","definition":null}])",
+        R"([{"type":"nats/p2p/v1","definition":"x"}])", "[]", "null"}) {
     const auto parsed = json::Document::parse(
         std::string(R"({"provider_id":"0x1","service_type":"noop","contacts":)") + contacts + "}");
     ASSERT_TRUE(parsed.ok());
@@ -172,8 +176,10 @@ TEST(ClientQuery, IsEncodedAsTheReferenceDoes) {
   for (const auto& [index, item] : document.root()["client_query_string"]["cases"]) {
     const auto given = item["filter"];
     core::ProposalFilter filter;
-    if (given["provider_id"].exists()) filter.provider_ids.push_back(given["provider_id"].string_or(""));
-    for (const auto& [i, id] : given["provider_ids"]) filter.provider_ids.emplace_back(*id.string());
+    if (given["provider_id"].exists())
+      filter.provider_ids.push_back(given["provider_id"].string_or(""));
+    for (const auto& [i, id] : given["provider_ids"])
+      filter.provider_ids.emplace_back(*id.string());
     filter.service_type = given["service_type"].string_or("");
     filter.location_country = given["location_country"].string_or("");
     filter.ip_type = given["ip_type"].string_or("");

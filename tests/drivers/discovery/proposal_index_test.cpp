@@ -25,7 +25,8 @@ class ProposalIndexTest : public testing::Test {
     return *discovery::index_proposal(proposal);
   }
   std::size_t count(const std::string& query, bool limited = true) {
-    return discovery::read_proposal_list(index_.list(parse_proposal_query(query), limited, rng_))->size();
+    return discovery::read_proposal_list(index_.list(parse_proposal_query(query), limited, rng_))
+        ->size();
   }
   void pass(Duration time) {
     now_.instant += time;
@@ -66,7 +67,8 @@ TEST_F(ProposalIndexTest, ListsWhatTheReferenceServerLists) {
       const std::string query = query_of(item["query"]);
       std::set<std::string> expected, got;
       for (const auto& [k, id] : item["provider_ids_any_order"]) expected.emplace(*id.string());
-      const auto list = discovery::read_proposal_list(index_.list(parse_proposal_query(query), true, rng_));
+      const auto list =
+          discovery::read_proposal_list(index_.list(parse_proposal_query(query), true, rng_));
       ASSERT_TRUE(list.ok());
       for (const auto& proposal : *list) got.insert(proposal.provider_id);
       EXPECT_EQ(got, expected) << query;
@@ -146,7 +148,9 @@ TEST_F(ProposalIndexTest, LimitsArePerCountryAndSample) {
   config_.hard_limit = 40;
   index_ = ProposalIndex(config_);
   for (int i = 0; i < 100; ++i) {
-    ASSERT_TRUE(index_.put(now_, make("0x" + std::to_string(i), "wireguard", i % 2 == 0 ? "LT" : "DE")).ok());
+    ASSERT_TRUE(
+        index_.put(now_, make("0x" + std::to_string(i), "wireguard", i % 2 == 0 ? "LT" : "DE"))
+            .ok());
   }
   EXPECT_EQ(count(""), 2 * (10u + 3));  // 20, 30 and 40 of each country
   EXPECT_EQ(count("", false), 100u);

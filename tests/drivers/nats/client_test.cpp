@@ -30,7 +30,8 @@ class NatsDriverTest : public testing::Test {
     out.machine.first_wait = std::chrono::milliseconds{20};
     return out;
   }
-  std::unique_ptr<Client> make(const std::vector<std::string>& servers, Client::Handlers handlers = {}) {
+  std::unique_ptr<Client> make(const std::vector<std::string>& servers,
+                               Client::Handlers handlers = {}) {
     return std::make_unique<Client>(loop_, rng_, options(servers), std::move(handlers));
   }
   bool until(const std::function<bool()>& done) { return loop_.run_until(done, kLimit); }
@@ -45,17 +46,32 @@ TEST_F(NatsDriverTest, PublishesSubscribesAndRequests) {
   const auto provider = make({server->address()});
   const auto consumer = make({server->address()});
   std::vector<std::string> got;
-  ASSERT_TRUE(provider->subscribe("*.proposal-ping.v3", [&](const Message& message) {
-    got.push_back(message.subject + " " + std::string(as_text(message.payload)));
-  }).ok());
-  ASSERT_TRUE(provider->subscribe("p.s.exchange", [&](const Message& message) {
-    EXPECT_TRUE(provider->publish(message.reply, as_bytes("re:" + std::string(as_text(message.payload)))).ok());
-  }).ok());
+  ASSERT_TRUE(provider
+                  ->subscribe("*.proposal-ping.v3",
+                              [&](const Message& message) {
+                                got.push_back(message.subject + " " +
+                                              std::string(as_text(message.payload)));
+                              })
+                  .ok());
+  ASSERT_TRUE(
+      provider
+          ->subscribe("p.s.exchange",
+                      [&](const Message& message) {
+                        EXPECT_TRUE(
+                            provider
+                                ->publish(message.reply,
+                                          as_bytes("re:" + std::string(as_text(message.payload))))
+                                .ok());
+                      })
+          .ok());
   ASSERT_TRUE(until([&] { return provider->connected() && consumer->connected(); }));
   std::optional<Result<Bytes>> answer;
   while (!answer || !answer->ok()) {  // until the server has taken the subscriptions
     answer.reset();
-    ASSERT_TRUE(consumer->request("p.s.exchange", as_bytes("x"), kLimit, [&](Result<Bytes> r) { answer = std::move(r); }).ok());
+    ASSERT_TRUE(consumer
+                    ->request("p.s.exchange", as_bytes("x"), kLimit,
+                              [&](Result<Bytes> r) { answer = std::move(r); })
+                    .ok());
     ASSERT_TRUE(until([&] { return answer.has_value(); }));
   }
   // The "*" is a literal character when it is published.
@@ -63,12 +79,18 @@ TEST_F(NatsDriverTest, PublishesSubscribesAndRequests) {
   ASSERT_TRUE(until([&] { return !got.empty(); }));
   EXPECT_EQ(got[0], "*.proposal-ping.v3 {}");
   answer.reset();
-  ASSERT_TRUE(consumer->request("p.s.exchange", as_bytes("key"), kLimit, [&](Result<Bytes> r) { answer = std::move(r); }).ok());
+  ASSERT_TRUE(consumer
+                  ->request("p.s.exchange", as_bytes("key"), kLimit,
+                            [&](Result<Bytes> r) { answer = std::move(r); })
+                  .ok());
   ASSERT_TRUE(until([&] { return answer.has_value(); }));
   EXPECT_EQ(as_text(**answer), "re:key");
   // Nobody there: said at once, not after the timeout.
   answer.reset();
-  ASSERT_TRUE(consumer->request("nobody.at.home", {}, std::chrono::hours{1}, [&](Result<Bytes> r) { answer = std::move(r); }).ok());
+  ASSERT_TRUE(consumer
+                  ->request("nobody.at.home", {}, std::chrono::hours{1},
+                            [&](Result<Bytes> r) { answer = std::move(r); })
+                  .ok());
   ASSERT_TRUE(until([&] { return answer.has_value(); }));
   EXPECT_EQ(answer->error().code, Errc::Unavailable);
 }
@@ -78,8 +100,9 @@ TEST_F(NatsDriverTest, ComesBackWhenTheServerDoesAndSignsAnew) {
   ASSERT_NE(server, nullptr);
   const std::uint16_t port = server->port();
   int connects = 0, losses = 0;
-  const auto client = make({server->address()}, {[&](const Connected&) { ++connects; },
-                                                 [&](const Disconnected&) { ++losses; }, {}});
+  const auto client =
+      make({server->address()},
+           {[&](const Connected&) { ++connects; }, [&](const Disconnected&) { ++losses; }, {}});
   test::SeededRng seeded(1);
   const auto signer = std::make_shared<LocalSigner>(LocalSigner::make(seeded));
   ASSERT_TRUE(until([&] { return connects == 1; }));
@@ -90,10 +113,13 @@ TEST_F(NatsDriverTest, ComesBackWhenTheServerDoesAndSignsAnew) {
   ASSERT_NE(server, nullptr);
   const auto watcher = make({server->address()});
   std::string subject, body;
-  ASSERT_TRUE(watcher->subscribe("signed.>", [&](const Message& m) {
-    subject = m.subject;
-    body = std::string(as_text(m.payload));
-  }).ok());
+  ASSERT_TRUE(watcher
+                  ->subscribe("signed.>",
+                              [&](const Message& m) {
+                                subject = m.subject;
+                                body = std::string(as_text(m.payload));
+                              })
+                  .ok());
   ASSERT_TRUE(until([&] { return connects == 2 && watcher->connected(); }));
   // What waited may have been sent before the watcher was there.
   (void)client->publish("x.proposal", as_bytes("while away"), signer);
@@ -125,7 +151,8 @@ TEST_F(NatsDriverTest, ShutdownSendsWhatWaits) {
   const auto client = make({server->address()}, {[&](const Connected&) { ready = true; }, {}, {}});
   ASSERT_TRUE(until([&] { return ready; }));
   bool done = false, cancelled = false;
-  (void)client->request("last.words", {}, kLimit, [&](const Result<Bytes>& r) { cancelled = !r.ok(); });
+  (void)client->request("last.words", {}, kLimit,
+                        [&](const Result<Bytes>& r) { cancelled = !r.ok(); });
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(client->publish("last.words", Bytes(1000, 'x')).ok());
   client->shutdown([&] { done = true; });
   ASSERT_TRUE(until([&] { return done && got == 52 && cancelled; }));
@@ -141,7 +168,8 @@ TEST_F(NatsDriverTest, MayBeDestroyedInItsCallback) {
                                         client.reset();
                                         gone = true;
                                       },
-                                      {}, {}});
+                                      {},
+                                      {}});
   EXPECT_TRUE(until([&] { return gone; }));
 }
 
@@ -151,7 +179,8 @@ TEST_F(NatsDriverTest, SpeaksTlsWhenTheServerAsksForIt) {
   const std::string base = testing::TempDir() + "nats_tls_" + std::to_string(::getpid());
   std::ofstream(base + ".crt") << made.certificate;
   std::ofstream(base + ".key") << made.key;
-  const auto server = test::NatsServer::start(0, {"--tls", "--tlscert", base + ".crt", "--tlskey", base + ".key"});
+  const auto server =
+      test::NatsServer::start(0, {"--tls", "--tlscert", base + ".crt", "--tlskey", base + ".key"});
   ASSERT_NE(server, nullptr);
   Client::Options good = options({server->address()});
   good.trust = *platform::TlsTrust::from_pem(made.authority);
@@ -173,7 +202,8 @@ TEST_F(NatsDriverTest, LoginOfTheAddressIsUsed) {
   ASSERT_NE(server, nullptr);
   const std::string port = std::to_string(server->port());
   std::string error;
-  const auto wrong = make({"nats://me:wrong@127.0.0.1:" + port}, {{}, {}, [&](const ServerError& e) { error = e.text; }});
+  const auto wrong = make({"nats://me:wrong@127.0.0.1:" + port},
+                          {{}, {}, [&](const ServerError& e) { error = e.text; }});
   ASSERT_TRUE(until([&] { return !error.empty(); }));
   EXPECT_EQ(error, "Authorization Violation");
   const auto right = make({"nats://me:secret@127.0.0.1:" + port});
