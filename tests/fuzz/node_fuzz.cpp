@@ -139,7 +139,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             PricedProposal offer;
             offer.proposal.provider_id = signer->address().to_string();
             offer.proposal.service_type = in.byte() % 2 == 0 ? "wireguard" : "noop";
-            offer.proposal.contacts.push_back({std::string(kNatsContact), true, {"nats://a:1"}});
+            ProposalContact contact;
+            contact.type = std::string(kNatsContact);
+            contact.broker_addresses = {"nats://a:1"};
+            offer.proposal.contacts.push_back(std::move(contact));
             result = node::Outcome(node::ProposalList{offer});
             break;
           }
