@@ -196,7 +196,7 @@ Result<std::optional<NatsToken>> NatsParser::next_payload(ByteSpan& input) {
   input = input.subspan(bytes.size());
   payload_left_ -= bytes.size();
   while (payload_left_ == 0 && end_seen_ < 2 && !input.empty()) {
-    if (input[0] != std::uint8_t{end_seen_ == 0 ? 0x0d : 0x0a}) {
+    if (input[0] != (end_seen_ == 0 ? 0x0d : 0x0a)) {
       return Error{Errc::Malformed, 0, "NATS payload longer than announced"};
     }
     ++end_seen_;
