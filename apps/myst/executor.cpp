@@ -277,6 +277,11 @@ void Executor::execute(core::node::StorePayment&& action) {
 }
 void Executor::execute(core::node::StoreInvoice&& action) {
   const ActionId id = action.id;
+  if (action.record.total.is_zero()) {
+    // The secret behind an invoice for nothing opens no promise of any worth: the card is spared.
+    answer_status(id, {});
+    return;
+  }
   parts_.store.run<Status>(
       [a = std::move(action)](storage::Tables& tables) {
         return tables.money.put_invoice(a.record);

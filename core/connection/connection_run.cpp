@@ -47,10 +47,12 @@ void Connection::drain_payer(Now now) {
                              [](Now, Result<Bytes>&, const std::string&) {});
       }
     } else if (auto* paid = std::get_if<InvoicePayer::Paid>(&*action)) {
+      // A free session's payments change nothing in its history row: no write for them.
+      const bool more = record_.tokens != paid->agreement_total;
       record_.tokens = paid->agreement_total;
       if (!session_open_) continue;
       record_.updated = now.wall;
-      context_.fx.tell(StoreSession{record_});
+      if (more) context_.fx.tell(StoreSession{record_});
       context_.fx.emit(InvoicePaid{slot_, record_.id, paid->agreement_total});
     } else if (auto* failed = std::get_if<InvoicePayer::Failed>(&*action)) {
       const std::string why = std::string("payments: ") + failed->why.what;
