@@ -70,7 +70,7 @@ struct IpRace {
 void race(HttpClient& http, std::vector<std::string> services, Rng& rng,
           ApiClient::Callback<IpAddress> done) {
   for (std::size_t i = services.size(); i > 1; --i)
-    std::swap(services[i - 1], services[rng.below(i)]);
+    std::swap(services[i - 1], services[static_cast<std::size_t>(rng.below(i))]);
   services.resize(std::min(services.size(), kFallbacksAsked));
   auto state = std::make_shared<IpRace>();
   state->running = services.size();
