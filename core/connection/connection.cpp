@@ -224,6 +224,7 @@ void Connection::created(Now now, Result<Bytes>& answer, const std::string& text
   record_.id = response->id;
   record_.started = now.wall;
   record_.bytes_sent = record_.bytes_received = 0;
+  counters_ = TunnelCounters{};
   record_.tokens = payer_->paid();
   record_.completed = false;
   session_open_ = true;
@@ -256,9 +257,9 @@ void Connection::open_tunnel(Now now) {
   ConsumerTunnelOpen open{};
   const auto key = parse_wireguard_key(tunnel_config_.provider_key);
   if (!key.ok()) return fail(now, ConnectError::Start, "provider's key cannot be read");
-  // The port the provider names is its own end's: behind NAT only the one seen by us works.
-  const IpAddress address = tunnel_config_.provider_endpoint.ip;
-  open.endpoint = Endpoint{address.is_unspecified() ? service_peer_.ip : address, service_peer_.port};
+  // The agreed path of the service socket: the reference takes the address out of the configuration,
+  // which is the same one, but for two nodes on one host, where only the path is sure to work.
+  open.endpoint = service_peer_;
 
   const auto offered = parse_ip_list(tunnel_config_.dns_ips);
   switch (options_.dns.kind) {

@@ -191,6 +191,11 @@ void Provider::on_create(Now now, ProviderChannel& channel, Channel::Incoming& i
     return refuse("service is not running");
   }
   ++service->second->attempted;
+  // One that is still being judged gives way: a consumer cannot fill the node with questions.
+  if (ProviderSession* pending = session_of(channel);
+      pending != nullptr && pending->state() == ProviderSession::State::Checking) {
+    pending->close(now, "consumer asked again");
+  }
   if (sessions_.size() >= context_.config.max_sessions) return refuse("too many sessions");
   bool price_ok = false;
   const Proposal& proposal = service->second->proposal();

@@ -33,7 +33,8 @@ InvoicePayer::InvoicePayer(const Config& config, std::shared_ptr<const Signer> s
       signer_(std::move(signer)),
       totals_(totals),
       start_(now.instant),
-      identity_(signer_->address()) {}
+      identity_(signer_->address()),
+      credited_(now.instant) {}
 
 void InvoicePayer::fail(Errc code, const char* why) {
   if (failed_) return;
@@ -54,7 +55,15 @@ Status InvoicePayer::handle_invoice(Now now, ByteSpan bytes) {
     return Error{Errc::Rejected, 0, "invoice of another provider"};
   }
   if (failed_) return Error{Errc::InvalidState, 0, "payments have ended"};
-  if (pending_.size() >= kMaxPending) return Error{Errc::Full, 0, "too many invoices at once"};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.instant - credited_);
+  if (seconds.count() > 0) {
+    credited_ += seconds;
+    credit_ = static_cast<int>(std::min<std::int64_t>(kBurst, credit_ + seconds.count()));
+  }
+  if (credit_ == 0 || pending_.size() >= kMaxPending) {
+    return Error{Errc::Full, 0, "too many invoices at once"};
+  }
+  --credit_;
   if (const Status status = pay(now, parsed->invoice, parsed->wire); !status.ok()) {
     fail(status.error().code, status.error().what);
   }

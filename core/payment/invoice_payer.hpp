@@ -31,6 +31,9 @@ class InvoicePayer {
     payment::Price price;
   };
   static constexpr std::size_t kMaxPending = 8;  // full: the invoice is refused
+  // Each invoice costs two signatures and a commit to disk, so a provider gets so many at once and
+  // one a second; honest ones come 5 s apart at the least. Beyond: refused.
+  static constexpr int kBurst = 8;
 
   struct Store {  // -> handle_stored
     std::uint64_t token;
@@ -88,6 +91,8 @@ class InvoicePayer {
   std::uint64_t next_token_ = 1;
   std::deque<Pending> pending_;  // in order of arrival
   std::deque<Action> actions_;
+  int credit_ = kBurst;
+  Instant credited_;
   bool failed_ = false;
 };
 

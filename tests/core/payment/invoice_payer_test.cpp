@@ -147,6 +147,23 @@ TEST(InvoicePayer, AFailingDiskEndsIt) {
   EXPECT_FALSE(rig.next<InvoicePayer::Send>());
 }
 
+TEST(InvoicePayer, AFloodOfInvoicesIsRefusedBeforeItCostsAnything) {
+  Rig rig;
+  rig.start();
+  int stored = 0, refused = 0;
+  for (int i = 0; i < 1000; ++i) {
+    refused += rig.payer->handle_invoice(rig.now, rig.invoice(0)).ok() ? 0 : 1;
+    while (const auto store = rig.next<InvoicePayer::Store>()) {
+      ++stored;
+      rig.payer->handle_stored(rig.now, store->token, {});
+    }
+    rig.advance(milliseconds{10});
+  }
+  EXPECT_EQ(stored + refused, 1000);
+  EXPECT_LE(stored, 8 + 10);
+  EXPECT_FALSE(rig.payer->failed());
+}
+
 TEST(InvoicePayer, TwoConnectionsOfOneIdentityShareTheirSum) {
   Rig rig;
   rig.config.price.per_gib = Wei{1u << 30};
