@@ -49,7 +49,7 @@ std::optional<Duration> systemd_watchdog_interval() {
 }
 
 SystemdWatchdog::SystemdWatchdog(Loop& loop)
-    : loop_(loop), period_(systemd_watchdog_interval()), timer_(loop, [this] { tell(); }) {
+    : period_(systemd_watchdog_interval()), timer_(loop, [this] { tell(); }) {
   if (period_) {
     *period_ /= 2;  // as sd_watchdog_enabled(3) recommends
     tell();

@@ -27,7 +27,6 @@ class SystemdWatchdog {
 
  private:
   void tell();
-  Loop& loop_;
   std::optional<Duration> period_;
   Timer timer_;
 };
