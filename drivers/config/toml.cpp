@@ -1,40 +1,16 @@
 #include "drivers/config/toml.hpp"
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include <cmath>
-#include <sstream>
-#include <utility>
+#include <string>
+
+#include "core/base/text.hpp"
+#include "drivers/config/toml_reader.hpp"
 
 namespace myst::config {
 namespace {
 
 using core::ConfigLimits;
 using core::ConfigValue;
-
-ConfigValue convert(const toml::node& node) {
-  if (const auto* table = node.as_table()) {
-    ConfigValue::Table out;
-    for (const auto& [key, value] : *table) out[std::string(key.str())] = convert(value);
-    return out;
-  }
-  if (const auto* array = node.as_array()) {
-    ConfigValue::List out;
-    for (const auto& value : *array) out.push_back(convert(value));
-    return out;
-  }
-  if (const auto* text = node.as_string()) return std::string(text->get());
-  if (const auto* boolean = node.as_boolean()) return boolean->get();
-  if (const auto* integer = node.as_integer()) return std::int64_t{integer->get()};
-  if (const auto* number = node.as_floating_point()) return number->get();
-  std::ostringstream out;
-  if (const auto* date = node.as_date()) out << date->get();
-  if (const auto* time = node.as_time()) out << time->get();
-  if (const auto* moment = node.as_date_time()) out << moment->get();
-  return out.str();
-}
 
 void append_text(std::string& out, std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
@@ -140,16 +116,16 @@ Result<ConfigValue> parse_toml(std::string_view text, std::string* why) {
     if (why != nullptr) *why = "the file is larger than 1 MiB";
     return Error{Errc::Full, 0, "configuration file too large"};
   }
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    const auto line = error.source().begin.line;
-    if (why != nullptr) {
-      *why = "line " + std::to_string(line) + ": " + std::string(error.description());
-    }
-    return Error{Errc::Malformed, static_cast<int>(line), "configuration file is not TOML"};
+  if (!is_utf8(text)) {
+    if (why != nullptr) *why = "the file is not UTF-8 text";
+    return Error{Errc::Malformed, 0, "configuration file is not UTF-8"};
   }
-  ConfigValue tree = convert(parsed.table());
+  TomlMistake mistake;
+  ConfigValue tree = read_toml(text, mistake);
+  if (mistake.what != nullptr) {
+    if (why != nullptr) *why = "line " + std::to_string(mistake.line) + ": " + mistake.what;
+    return Error{mistake.code, mistake.line, mistake.what};
+  }
   if (const Status status = core::check_limits(tree); !status.ok()) {
     if (why != nullptr) *why = status.error().what;
     return status.error();

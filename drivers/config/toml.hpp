@@ -1,5 +1,4 @@
-// TOML 1.0 text to configuration values and back. Reading is the library's (toml++), writing is the
-// few lines that our trees need.
+// TOML 1.0 text to configuration values and back.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// The API without a server around it: requests in, answers out. One Api serves every listener.
+// The API without a server around it: requests in, answers out. One Api serves every listener. It
+// must outlive the operations it asked of the node: their Done calls come back to it.
 #pragma once
 
 #include <memory>

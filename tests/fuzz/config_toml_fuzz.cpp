@@ -1,6 +1,7 @@
 // Reading never crashes, and what was read reads back equal after writing.
 #include <cstdlib>
 
+#include "core/base/span.hpp"
 #include "drivers/config/toml.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

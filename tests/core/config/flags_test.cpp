@@ -75,6 +75,51 @@ TEST(Flags, HelpAndVersionAreSeen) {
   EXPECT_FALSE(parse_flags(kCommandSet, Words{"-v"}).ok());
 }
 
+TEST(Flags, EverySettingOfATestNetworkIsAFlag) {
+  // What a network of one's own with a chain gives by hand, in the spelling of the reference.
+  Words words;
+  for (const char* directory : {"data", "config", "log", "runtime", "script"}) {
+    words.push_back("--" + std::string(directory) + "-dir=/x");
+  }
+  for (const char* chain : {"--chains.1.", "--chains.2."}) {
+    for (const char* item : {"registry=0x1", "hermes=0x1", "knownHermeses=0x1", "myst=0x1",
+                             "channelImplementation=0x1", "chainID=5"}) {
+      words.push_back(std::string(chain) + item);
+    }
+  }
+  for (const char* flag : {"--node-ui-dir=/x",
+                           "--ether.client.rpcl1=http://h/rpc1",
+                           "--ether.client.rpcl2=http://h/rpc2",
+                           "--chain-id=80001",
+                           "--broker-address=nats://h:4222",
+                           "--discovery.address=http://h/api/v4",
+                           "--location.address=http://h/location",
+                           "--ip-detector=http://h/location",
+                           "--transactor.address=http://h/t",
+                           "--affiliator.address=http://h/a",
+                           "--pilvytis.address=http://h/p",
+                           "--observer.address=http://h/o",
+                           "--quality.address=http://h/q",
+                           "--access-policy.address=http://h/ap/",
+                           "--mmn.api-address=http://h/m",
+                           "--mmn.web-address=http://h/w",
+                           "--feedback.url=http://h/f",
+                           "--stun-servers=h:3478",
+                           "--port-check-servers=h:4589",
+                           "--traversal=holepunching",
+                           "--payments.registry-transactor-poll.interval=1s",
+                           "--local-service-discovery=false",
+                           "--keystore.lightweight",
+                           "--ui.features=restart",
+                           "--vendor.id=v",
+                           "--log-level=info"}) {
+    words.push_back(flag);
+  }
+  const ParsedFlags parsed = parse_flags(kGlobalSet, words);
+  EXPECT_EQ(parsed.error, "");
+  EXPECT_EQ(parsed.values.size(), words.size());
+}
+
 TEST(Flags, HelpTextNamesVisibleFlagsOnly) {
   const std::string help = describe_flags(kGlobalSet, NetworkKind::Mainnet);
   EXPECT_NE(help.find("--tequilapi.port value"), std::string::npos);
