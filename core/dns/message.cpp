@@ -32,8 +32,9 @@ class Reader {
     at_ += count;
     return out;
   }
-  // RFC 1035 4.1.4: labels, or labels and a pointer to an earlier place.
-  Result<std::string> name() {
+  // RFC 1035 4.1.4: labels, or labels and a pointer to an earlier place. The first name of a
+  // message, the question's, has nothing before it to point to.
+  Result<std::string> name(bool may_point = true) {
     std::string out;
     std::size_t at = at_;
     bool jumped = false;
@@ -41,11 +42,14 @@ class Reader {
       if (at >= message_.size()) return malformed("DNS name is cut short");
       const std::uint8_t length = message_[at];
       if ((length & 0xc0) == 0xc0) {
+        if (!may_point) return malformed("DNS question with a pointer");
         if (at + 1 >= message_.size()) return malformed("DNS name is cut short");
         const std::size_t target =
             static_cast<std::size_t>(((length & 0x3f) << 8) | message_[at + 1]);
         if (!jumped) at_ = at + 2;
         if (target >= at) return malformed("DNS name points forward");
+        // What is said there changes on the way: the id, the flags.
+        if (target < kHeaderSize) return malformed("DNS name points into the header");
         jumped = true;
         at = target;
         ++jumps;
@@ -77,7 +81,7 @@ class Reader {
 
 Result<Question> read_question(Reader& in) {
   Question question;
-  MYST_TRY_ASSIGN(question.name, in.name());
+  MYST_TRY_ASSIGN(question.name, in.name(false));
   MYST_TRY_ASSIGN(question.type, in.u16());
   MYST_TRY_ASSIGN(question.klass, in.u16());
   return question;

@@ -90,6 +90,15 @@ TEST(DnsMessage, PointersMustGoBack) {
   EXPECT_FALSE(parse_question(forward).ok());
 }
 
+TEST(DnsMessage, AQuestionHasNothingToPointTo) {
+  // "x" and then whatever the flags happen to be: another name in the answer than in the query.
+  const Bytes query = *from_hex(
+      "002181010001020000000000"
+      "0178c001"
+      "ffffffff");
+  EXPECT_FALSE(parse_question(query).ok());
+}
+
 TEST(DnsMessage, ErrorAnswerKeepsIdAndQuestion) {
   const auto answer = make_error_answer(*from_hex(kQuery), Rcode::ServerFailure);
   ASSERT_TRUE(answer.ok());
