@@ -305,4 +305,17 @@ test_peers_come_and_go_under_traffic() {
   [ -z "$reason" ]
 }
 
+# What the programs do: one device a session in one process, sockets handed over.
+test_many_devices_in_one_process() {
+  local kb
+  [ -x "$bin/netns_wireguard_devices_tool" ] || { reason="needs the tests' build"; return 77; }
+  ns_del m; ns_add m
+  in_ns m "$bin/netns_wireguard_devices_tool" 50 >"$work/devices" 2>&1 || { fail "$(tail -n 3 "$work/devices")"; ns_del m; return 1; }
+  ns_del m
+  grep -q '^handshakes 100$' "$work/devices" || { fail "$(cat "$work/devices")"; return 1; }
+  kb=$(awk '/^kb_per_session/ {print $2}' "$work/devices")
+  echo "many devices: $kb KB a session, $(grep first_ms "$work/devices")"
+  awk -v kb="$kb" 'BEGIN {exit !(kb <= 40)}' || fail "$kb KB a session"
+}
+
 run_tests "$@"
