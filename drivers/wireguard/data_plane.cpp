@@ -1,6 +1,7 @@
 #include "drivers/wireguard/data_plane.hpp"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -26,9 +27,10 @@ constexpr std::uint64_t kSlotMask = 0xffff;
 constexpr unsigned kKindShift = 56;
 constexpr std::size_t kStackSize = 256 * 1024;
 constexpr std::chrono::milliseconds kReclaimDelay{20};
-// Handshakes waiting when the loop comes to look: more than these and they must show a cookie, for
-// at least one second.
-constexpr std::uint32_t kLoadedBytes = 16 * 1024 / 8;
+// More handshakes than these waiting when the loop comes to look, about 75, and they must show a
+// cookie for at least one second. All sessions of a provider may well begin anew at once; to be
+// asked for a cookie costs a peer Rekey-Timeout.
+constexpr std::uint32_t kLoadedBytes = 16 * 1024;
 constexpr std::chrono::seconds kLoadedFor{1};
 
 struct UnsentHead {
@@ -43,6 +45,12 @@ static_assert(std::is_trivially_copyable_v<HandshakeHead>, "goes through a ring 
 template <typename T>
 ByteSpan raw(const T& value) {
   return {reinterpret_cast<const std::uint8_t*>(&value), sizeof value};
+}
+
+int usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  return ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 0;
 }
 
 std::int64_t clock_now() {
@@ -81,7 +89,7 @@ Status DataPlane::open(unsigned threads) {
                     }));
     monitor_watcher_.watch(platform::FdWatcher::kReadable);
   }
-  worker_count_ = threads <= 1 ? 1 : 2;
+  worker_count_ = threads == 1 || (threads == 0 && usable_cores() == 1) ? 1 : 2;
   for (std::size_t i = 0; i < worker_count_; ++i) {
     Worker& worker = workers_[i];
     worker.plane = this;

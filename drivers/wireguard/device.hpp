@@ -99,7 +99,7 @@ BackendChoice choose_backend(BackendWish wish);
 
 struct Options {
   BackendWish backend = BackendWish::Auto;
-  unsigned data_threads = 2;            // userspace: 2, or 1 for boards with one core
+  unsigned data_threads = 0;  // userspace: 1 or 2; 0: one where the process has one core, else two
   std::size_t socket_buffer_bytes = 0;  // 0: 1 MB, 256 KB on machines of up to 256 MB
 };
 

@@ -86,7 +86,9 @@ int wireguard_main(int argc, char** argv) {
   const char* const threads = std::getenv("MYST_WG_THREADS");
   platform::Loop loop;
   platform::SystemRng rng;
-  auto plane = DataPlane::start(loop, threads != nullptr && std::strcmp(threads, "1") == 0 ? 1 : 2);
+  const unsigned wanted_threads =
+      threads == nullptr ? 0 : static_cast<unsigned>(std::strtoul(threads, nullptr, 10));
+  auto plane = DataPlane::start(loop, wanted_threads);
   if (!plane.ok()) {
     log::error("data threads do not start", "why", plane.error().what);
     return 1;

@@ -171,13 +171,26 @@ Result<SocketPair> adopt_socket(platform::UniqueFd fd, const SocketOptions& opti
   if (name.ss_family != AF_INET && name.ss_family != AF_INET6) {
     return Error{Errc::Unsupported, name.ss_family, "family of the socket to adopt"};
   }
-  sockaddr nobody{};
-  nobody.sa_family = AF_UNSPEC;
-  (void)::connect(fd.get(), &nobody, sizeof nobody);  // peers may roam
+  const Endpoint local = platform::local_endpoint(fd.get());
+  if (local.port == 0) return Error{Errc::InvalidState, 0, "socket to adopt is not bound"};
+  if (platform::remote_endpoint(fd.get()).port != 0) {
+    // Peers may roam. Disconnecting gives up a port that the kernel had chosen: bound once more.
+    sockaddr nobody{};
+    nobody.sa_family = AF_UNSPEC;
+    (void)::connect(fd.get(), &nobody, sizeof nobody);
+    Endpoint left = platform::local_endpoint(fd.get());
+    if (left.port == 0) {
+      left.port = local.port;
+      if (name.ss_family == AF_INET6 && left.ip.is_v4()) left.ip = IpAddress::v6({});
+      const platform::SocketAddress again = platform::to_sockaddr(left);
+      if (::bind(fd.get(), again.get(), again.size) != 0) {
+        return Error{Errc::Io, errno, "socket to adopt lost its port"};
+      }
+    }
+  }
   const bool v6 = name.ss_family == AF_INET6;
   SocketPair pair;
-  pair.port = platform::local_endpoint(fd.get()).port;
-  if (pair.port == 0) return Error{Errc::InvalidState, 0, "socket to adopt is not bound"};
+  pair.port = local.port;
   prepare_socket(fd.get(), v6, options);
   (v6 ? pair.v6 : pair.v4) = std::move(fd);
   return pair;

@@ -229,7 +229,7 @@ test_fifty_peers_on_one_device() {
     ip -n "${prefix}p$i" addr add "10.9.1.$i/16" dev "wgp$i"; ip -n "${prefix}p$i" link set "wgp$i" up
   done
   for i in $(seq 50); do
-    spawn "ping$i" ip netns exec "${prefix}p$i" ping -q -i 0.01 -c 20 -s 1300 -W 5 10.9.0.1
+    spawn "ping$i" ip netns exec "${prefix}p$i" ping -q -i 0.01 -c 20 -s 1300 -W 8 10.9.0.1
     eval "ping_$i=$spawned"
   done
   for i in $(seq 50); do eval "wait \$ping_$i" || fail "peer $i gets no answer"; done
