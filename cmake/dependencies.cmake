@@ -9,6 +9,10 @@ foreach(pair uv:libuv secp256k1:libsecp256k1 cjson:libcjson sqlite3:sqlite3 nl3:
   add_library(dep_${name} ALIAS PkgConfig::${name})
 endforeach()
 
+# libcrypto is loaded by core/crypto/libcrypto.cpp when the first tunnel needs it.
+add_library(dep_crypto_headers INTERFACE)
+target_include_directories(dep_crypto_headers SYSTEM INTERFACE ${crypto_INCLUDE_DIRS})
+
 # Debian 12 ships neither a pkg-config file nor a CMake package for these.
 function(myst_plain_dependency name header)
   add_library(dep_${name} INTERFACE)

@@ -1,6 +1,7 @@
 // ChaCha20-Poly1305 (RFC 8439) twice: one-shot functions for handshakes, through libsodium; and for
 // tunnel data an object per thread and direction through libcrypto, whose NEON and AVX code is the
-// fastest at hand. libcrypto is initialised by the first such object, not at program start.
+// fastest at hand. libcrypto is loaded by the first such object, not at program start; where it is
+// missing, libsodium does this too.
 #pragma once
 
 #include <cstddef>
@@ -46,8 +47,6 @@ class BulkAead {
   enum class Direction : std::uint8_t { Seal, Open };
   explicit BulkAead(Direction direction);
 
-  // False where libcrypto has no ChaCha20-Poly1305 (or no memory): every other call then fails.
-  bool usable() const { return context_ != nullptr; }
   bool set_key(const Secret<32>& key);
   // buffer: plaintext and 16 bytes of room for the tag.
   bool seal(std::uint64_t counter, MutableByteSpan buffer);
@@ -55,7 +54,8 @@ class BulkAead {
   bool open(std::uint64_t counter, MutableByteSpan buffer);
 
  private:
-  std::unique_ptr<void, detail::CipherContextFree> context_;
+  std::unique_ptr<void, detail::CipherContextFree> context_;  // libcrypto's, or null
+  Secret<32> key_;                                            // where libcrypto is missing
 };
 
 }  // namespace myst

@@ -19,7 +19,6 @@ class DataPlane;
 class Receiver {
  public:
   explicit Receiver(DataPlane& plane);
-  bool usable() const { return aead_.usable(); }
   // Takes what is there, up to a budget.
   void pump(Port& port, bool v6, std::int64_t now);
 

@@ -18,7 +18,6 @@ class DataPlane;
 class Transmitter {
  public:
   explicit Transmitter(DataPlane& plane);
-  bool usable() const { return aead_.usable(); }
   // Reads what is there, up to a budget. False: the tun is gone.
   bool pump(Port& port, std::int64_t now);
 

@@ -165,7 +165,6 @@ TEST(Aead, BothLibrariesAgree) {
   EXPECT_EQ(to_hex(ByteSpan(sealed).subspan(text.size())), "1ae10b594f09e26a7e902ecbd0600691");
 
   BulkAead sealer(BulkAead::Direction::Seal), opener(BulkAead::Direction::Open);
-  ASSERT_TRUE(sealer.usable() && opener.usable());
   test::SeededRng rng(5);
   for (const std::size_t size : {0u, 1u, 16u, 63u, 64u, 65u, 1420u, 9000u}) {
     const Secret<32> random(rng.bytes<32>());
