@@ -104,11 +104,18 @@ Status InvoiceTracker::handle_exchange(Now now, ByteSpan bytes) {
     fail(status.error().code, status.error().what);
     return {};
   }
+  // Quiet time at no price: nothing new is promised, so the disk is spared.
+  const bool repeats =
+      first_paid_ && item->total == last_total_ && parsed->promise.amount == last_amount_;
   last_total_ = item->total;
   last_amount_ = parsed->promise.amount;
   unpaid_ = unsent_ = 0;
   const bool first = !first_paid_;
   first_paid_ = true;
+  if (repeats) {
+    outstanding_.erase(item);
+    return {};
+  }
   if (accepted_.size() >= kMaxOutstanding) {
     fail(Errc::Full, "payments are not stored fast enough");
     return {};

@@ -22,7 +22,7 @@ struct Rig {
   InvoiceTracker::Config config;
   std::optional<InvoiceTracker> tracker;
   std::optional<InvoicePayer> payer;
-  std::size_t invoices = 0;
+  std::size_t invoices = 0, accepted_stored = 0;
   bool first_paid = false;
   std::optional<Error> failed;
   bool answer_invoices = true, pay = true;
@@ -51,6 +51,7 @@ struct Rig {
         tracker->handle_sent(now, b->token, {});
         if (pay) answer(b->invoice);
       } else if (auto* c = std::get_if<InvoiceTracker::StoreAccepted>(&*action)) {
+        ++accepted_stored;
         tracker->handle_accepted_stored(now, c->token, disk);
       } else if (std::holds_alternative<InvoiceTracker::FirstPaid>(*action)) {
         first_paid = true;
@@ -99,6 +100,21 @@ TEST(InvoiceTracker, AFreeSessionIsInvoicedPaidAndLeftAloneMoreAndMore) {
   rig.advance(minutes{60});
   EXPECT_EQ(rig.invoices - after_an_hour, 12u);  // every five minutes
   EXPECT_FALSE(rig.failed);
+}
+
+TEST(InvoiceTracker, PaymentsThatPromiseNothingNewAreNotStoredAgain) {
+  Rig free;
+  free.start();
+  free.advance(minutes{30});
+  EXPECT_GT(free.invoices, 5u);
+  EXPECT_EQ(free.accepted_stored, 1u);
+  EXPECT_FALSE(free.failed);
+  Rig paid;
+  paid.config.price.per_hour = Wei{3'600'000'000};
+  paid.start();
+  paid.advance(minutes{30});
+  EXPECT_EQ(paid.accepted_stored, paid.invoices);
+  EXPECT_FALSE(paid.failed);
 }
 
 TEST(InvoiceTracker, NothingIsSentBeforeItIsStored) {
