@@ -98,11 +98,54 @@ def start_provider(*words):
     return process, float(rest.stdout.readline()) - begin, float(nats.stdout.readline()) - begin
 
 
-def connect(consumer, provider):
+def connect(consumer, provider, role='consumer'):
     begin = time.monotonic()
-    demo.api('consumer', 'PUT', '/connection', {'consumer_id': consumer, 'service_type': 'wireguard',
-                                              'filter': {'providers': [provider]}, 'connect_options': {}})
+    demo.api(role, 'PUT', '/connection', {'consumer_id': consumer, 'service_type': 'wireguard',
+                                          'filter': {'providers': [provider]}, 'connect_options': {}})
     return time.monotonic() - begin
+
+
+def start_consumer(role):
+    """A consumer with an unlocked identity. -> process, identity"""
+    process = demo.node(role, 'daemon')
+    wait_for(f'the {role}', lambda: http(role, 'GET', f'{demo.API}/healthcheck')[0] == 200)
+    consumer = demo.api(role, 'POST', '/identities', {'passphrase': ''})['id']
+    demo.api(role, 'PUT', f'/identities/{consumer}/unlock', {'passphrase': ''})
+    return process, consumer
+
+
+# Consumers beside the first, each in a network of its own.
+GUESTS = [f'guest{i}' for i in range(int(os.environ.get('MYST_BENCH_GUESTS', '8')))]
+
+
+def add_guests():
+    for i, guest in enumerate(GUESTS):
+        network.LINKS.append((guest, f'203.0.{120 + i}.2/24', f'203.0.{120 + i}.1/24', 'internet'))
+        network.SPACES.append(guest)
+
+
+def open_ports():
+    """The provider's router forwards what it does not know: the setting of a well-kept router."""
+    network.sh(*inside('router-provider', 'iptables', '-t', 'nat', '-A', 'PREROUTING', '-i', 'eth0', '-p', 'udp',
+                       '-j', 'DNAT', '--to-destination', '192.168.1.10'))
+
+
+def sessions(provider):
+    """Memory of each further session at the provider."""
+    time.sleep(1)
+    pid = provider.pid
+    identity = demo.api('provider', 'GET', '/identities')['identities'][0]['id']
+    guests = [start_consumer(guest) for guest in GUESTS]
+    connect(guests[0][1], identity, GUESTS[0])
+    time.sleep(1)
+    before = memory(pid)
+    for guest, (_, consumer) in list(zip(GUESTS, guests))[1:]:
+        connect(consumer, identity, guest)
+    time.sleep(1)
+    after = memory(pid)
+    count = len(GUESTS) - 1
+    row('each further session: RSS', (after[0] - before[0]) / count, 'KB', 40)
+    row('each further session: private dirty', (after[1] - before[1]) / count, 'KB')
 
 
 def disconnect():
@@ -121,6 +164,7 @@ def times_of(n, consumer, provider):
 
 
 def main():
+    add_guests()
     network.down()
     network.up()
     try:
@@ -141,10 +185,7 @@ def main():
         row('start → REST answers (median of 5)', statistics.median(s[0] for s in starts), 's', 0.03, '1.60 s (0.073)')
         row('start → first proposal at the broker', statistics.median(s[1] for s in starts), 's', 0.15, '3.78 s (2.23)')
         provider_process, _, _ = start_provider()
-        consumer_process = demo.node('consumer', 'daemon')
-        wait_for('the consumer', lambda: http('consumer', 'GET', f'{demo.API}/healthcheck')[0] == 200)
-        consumer = demo.api('consumer', 'POST', '/identities', {'passphrase': ''})['id']
-        demo.api('consumer', 'PUT', f'/identities/{consumer}/unlock', {'passphrase': ''})
+        consumer_process, consumer = start_consumer('consumer')
         provider = demo.discover()
         pid = pid_of(provider_process)
         time.sleep(2)
@@ -156,13 +197,10 @@ def main():
         row('idle provider: disk bytes per minute', disk / 1000, 'KB', None, '12 KB')
         first, again = times_of(10, consumer, provider)
         row('connect, hole punching through two NATs (median)', statistics.median(first), 's', 0.40, '1.86 s')
-        row('reconnect right after disconnect (median)', statistics.median(again), 's', 0.40, '3.2 s')
+        row('reconnect through two NATs (median)', statistics.median(again), 's', 0.40, '3.2 s')
         connect(consumer, provider)
         time.sleep(3)
         for role, p in (('provider', pid), ('consumer', pid_of(consumer_process))):
-            if role == 'provider':
-                # the first invoices come quickly on purpose; the figure is that of the first minute
-                pass
             wakeups, disk, log = quiet_window(p, role, SECONDS)
             row(f'quiet session, {role}: voluntary switches per second', wakeups, '/s', 15, '152' if role == 'provider' else '124')
             row(f'quiet session, {role}: disk KB per minute', disk / 1000, 'KB', 30, '803' if role == 'provider' else '106')
@@ -179,10 +217,19 @@ def main():
             row(f'after full-speed traffic, {role}: RSS', rss / 1024, 'MB', 12, '342 MB' if role == 'provider' else '281 MB')
             row(f'after full-speed traffic, {role}: private dirty', private / 1024, 'MB', 3)
         disconnect()
+        network.stop(pid)
+        open_ports()
+        provider_process, _, _ = start_provider()
+        time.sleep(1)
+        first, again = times_of(10, consumer, provider)
+        row('connect, open ports (median)', statistics.median(first), 's', 0.10, '1.71 s (0.21)')
+        row('reconnect right after disconnect, open ports (median)', statistics.median(again), 's', 0.10, '3.2 s')
+        sessions(provider_process)
     finally:
         network.down()
     missed = [r[0] for r in rows if r[4] == 'MISSED']
     print(f'{len(rows) - len(missed)} of {len(rows)} rows within target' + (f'; missed: {", ".join(missed)}' if missed else ''))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -117,6 +117,10 @@ Result<std::unique_ptr<BrokerGate>> BrokerGate::open(platform::Loop& loop, const
 }
 
 void BrokerGate::accept(std::unique_ptr<platform::TcpStream> stream) {
+  if (options_.ready && !options_.ready()) {
+    ++turned_away_;
+    return;
+  }
   if (!admission_.admit(stream->remote().ip)) {
     ++turned_away_;
     (void)stream->write(as_bytes("-ERR 'maximum connections exceeded'\r\n"));

@@ -21,6 +21,9 @@ class BrokerGate {
     std::uint16_t upstream_port = 4222;
     core::GateConfig gate;
     core::GateAdmission::Limits limits;
+    // False while the hub itself does not read the broker: a proposal published then would be
+    // heard by nobody, so clients are turned away and try again. Empty: always true.
+    std::function<bool()> ready;
   };
   // Io: the address cannot be listened on. nats-server may be away: clients are then turned away
   // one by one, which they take as a reason to try again.
@@ -32,7 +35,7 @@ class BrokerGate {
   Endpoint local() const { return listener_->local(); }
   std::size_t connections() const { return admission_.size(); }
   const core::GateCounters& counters() const { return counters_; }
-  std::uint64_t turned_away() const { return turned_away_; }  // limits reached, or no nats-server
+  std::uint64_t turned_away() const { return turned_away_; }  // limits reached, no nats-server, not ready
   core::SubscriptionMemory& memory() { return memory_; }
 
  private:

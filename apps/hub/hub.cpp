@@ -94,6 +94,7 @@ std::optional<std::string> Hub::open_all() {
     gate.upstream_host = options_.upstream_host;
     gate.upstream_port = options_.upstream_port;
     gate.gate.max_skew = options_.broker_skew;
+    gate.ready = [this] { return broker_connected(); };
     gate.limits.total = options_.max_broker_clients;
     gate.limits.per_address = options_.max_broker_clients_per_address;
     auto opened = BrokerGate::open(loop_, gate);
@@ -225,7 +226,8 @@ void Hub::connect_broker() {
   upstream.port = options_.upstream_port;
   options.machine.servers = {upstream};
   options.machine.version = "0.1.0";
-  options.machine.longest_wait = std::chrono::seconds{5};  // one client, on the same machine
+  options.machine.first_wait = std::chrono::milliseconds{50};  // one client, on the same machine
+  options.machine.longest_wait = std::chrono::seconds{5};
   nats::Client::Handlers handlers;
   handlers.connected = [this](const nats::Connected& to) {
     broker_problem_.clear();

@@ -255,11 +255,8 @@ TEST_F(HubTest, StartsWithoutNatsServerAndFindsItLater) {
   const std::string body = discovery::proposal_message(proposal(*provider_));
   ASSERT_TRUE(provider->publish("*.proposal-register.v3", as_bytes(body), provider_).ok());
   ASSERT_NO_FATAL_FAILURE(start_nats());
-  ASSERT_TRUE(until([&] {
-    // What was sent before the hub was back is gone; a ping repeats it.
-    (void)provider->publish("*.proposal-ping.v3", as_bytes(body), provider_);
-    return hub_->index().size() == 1;
-  }));
+  // No client gets through before the hub itself reads, so nothing is said to nobody.
+  ASSERT_TRUE(until([&] { return hub_->index().size() == 1; }));
 }
 
 TEST_F(HubTest, ProposalsAndSubscriptionsSurviveARestart) {
