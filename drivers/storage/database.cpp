@@ -145,6 +145,8 @@ Status Statement::run() {
   return {};
 }
 
+void Statement::reset() { (void)sqlite3_reset(statement_); }
+
 std::int64_t Statement::integer(int column) const {
   return sqlite3_column_int64(statement_, column);
 }
@@ -194,6 +196,14 @@ Result<Database> Database::open(const std::string& path, Opened* opened,
   }
   if (!database.ok()) return database.error();
   MYST_TRY(migrate(*database, opened, steps));
+  return database;
+}
+
+Result<Database> Database::open_or_fail(const std::string& path, Opened* opened,
+                                        const std::vector<const char*>& steps) {
+  Opened ignored;
+  MYST_TRY_ASSIGN(Database database, open_once(path));
+  MYST_TRY(migrate(database, opened == nullptr ? &ignored : opened, steps));
   return database;
 }
 

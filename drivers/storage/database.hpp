@@ -38,6 +38,7 @@ class Statement {
   // Malformed (corrupt file), Internal.
   Result<bool> step();
   Status run();  // step() of a statement that gives no row; it can then be bound and run again
+  void reset();  // after step(): ends a read, so that it can be bound and stepped again
 
   std::int64_t integer(int column) const;
   std::string text(int column) const;
@@ -69,6 +70,9 @@ class Database {
   // code. `steps`: the schema to bring it to.
   static Result<Database> open(const std::string& path, Opened* opened = nullptr,
                                const std::vector<const char*>& steps = migrations());
+  // The same, but a corrupt file stays where it is and is an error: Malformed.
+  static Result<Database> open_or_fail(const std::string& path, Opened* opened,
+                                       const std::vector<const char*>& steps);
   void close();
 
   Result<Statement> prepare(std::string_view sql);
