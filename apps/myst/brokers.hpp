@@ -48,6 +48,9 @@ class Brokers {
   Status publish_signed(std::string_view subject, ByteSpan payload,
                         std::shared_ptr<const Signer> signer);
 
+  // The default route is another one now: a connection made over the old one is dead, even where
+  // nobody says so for half a minute.
+  void path_changed() { own_->reconnect_now(); }
   bool connected() const { return own_->connected(); }
   const std::vector<core::BrokerAddress>& servers() const { return config_.servers; }
   // Sends what waits (2 s at most), then calls back.

@@ -23,13 +23,14 @@ Executor::Executor(Parts parts, Config config, OnEvent on_event)
       brokers_(parts.loop, parts.rng, config_.brokers,
                Brokers::Handlers{
                    [this] {
-                     log::info("broker connected");
+                     if (!std::exchange(path_changed_, false)) log::info("broker connected");
                      run([](core::Node& node, Now now) { node.handle_broker_connected(now); });
                    },
                    [this](const std::string& server, const Error& why, bool was_connected) {
                      if (was_connected) {
                        run([](core::Node& node, Now now) { node.handle_broker_lost(now); });
                      }
+                     if (path_changed_) return;
                      if (was_connected || failures_.allow(parts_.loop.instant())) {
                        log::warn("broker is away, trying again", "server", server, "why", why.what);
                      }
@@ -234,11 +235,16 @@ void Executor::execute(core::node::ConsumerTunnelOpen&& action) {
   const Status status = parts_.tunnels.open(action, take_socket(action.socket));
   if (!status.ok()) log_failure("tunnel not opened", status.error());
   answer_status(action.id, status);
-  parts_.facts.forget();  // the host's public address is another one now
+  path_changed();
 }
 void Executor::execute(core::node::ConsumerTunnelClose&& action) {
   close_tunnel(action.id, action.tunnel);
-  parts_.facts.forget();
+  path_changed();
+}
+void Executor::path_changed() {
+  parts_.facts.forget();  // the host's public address is another one now
+  path_changed_ = brokers_.connected();
+  brokers_.path_changed();
 }
 void Executor::execute(core::node::ReadTunnel&& action) {
   const auto counters = parts_.tunnels.counters(action.tunnel);

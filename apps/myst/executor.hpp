@@ -119,6 +119,7 @@ class Executor {
     };
   }
   void close_tunnel(ActionId id, core::node::TunnelId tunnel);
+  void path_changed();
   Result<platform::UdpSocket> open_port();
   platform::UniqueFd take_socket(const std::optional<core::node::SocketId>& id);
   void log_failure(const char* what, const Error& error);
@@ -133,6 +134,7 @@ class Executor {
   platform::Timer timer_;
   std::map<core::node::SocketId, platform::UdpSocket> sockets_;
   bool draining_ = false;
+  bool path_changed_ = false;  // the broker connection is being made anew on purpose
   std::function<void()> on_idle_;
   platform::Timer shutdown_limit_;
   platform::RateLimit failures_;
