@@ -35,7 +35,6 @@ async function startChain() {
   process.on('exit', stop);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
   const rpcUrl = `http://127.0.0.1:${port}`;
-  const provider = deployment.connect(rpcUrl);
   for (let tries = 0; ; ++tries) {
     if (child.exitCode !== null) throw new Error(`anvil ended with ${child.exitCode}`);
     const up = await new Promise((resolve) => {
@@ -46,6 +45,7 @@ async function startChain() {
     if (tries > 1000) throw new Error('anvil does not listen');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  const provider = await deployment.connect(rpcUrl);
   provider.pollingInterval = 10;
   return { provider, rpcUrl, stop };
 }

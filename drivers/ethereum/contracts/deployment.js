@@ -7,8 +7,19 @@ const { BUILD, build, load } = require('./tools');
 const ethers = load('ethers');
 const artifacts = (folder = path.join(BUILD, 'contracts')) => build(folder);
 
-function connect(rpcUrl) {
-  const provider = new ethers.JsonRpcProvider(rpcUrl, undefined, { staticNetwork: true, cacheTimeout: -1, batchMaxCount: 1 });
+// The chain is named by its number alone: for networks it knows by name ethers asks the web for
+// gas prices.
+async function connect(rpcUrl) {
+  const open = (chainId) => new ethers.JsonRpcProvider(
+    rpcUrl, new ethers.Network('chain', chainId), { staticNetwork: true, cacheTimeout: -1, batchMaxCount: 1 });
+  const asking = open(0n);
+  let chainId;
+  try {
+    chainId = BigInt(await asking.send('eth_chainId', []));
+  } finally {
+    asking.destroy();
+  }
+  const provider = open(chainId);
   provider.pollingInterval = 100;
   return provider;
 }
