@@ -245,6 +245,7 @@ void Executor::path_changed() {
   parts_.facts.forget();  // the host's public address is another one now
   path_changed_ = brokers_.connected();
   brokers_.path_changed();
+  parts_.chains.reconnect();
 }
 void Executor::execute(core::node::ReadTunnel&& action) {
   const auto counters = parts_.tunnels.counters(action.tunnel);
@@ -262,10 +263,22 @@ void Executor::execute(core::node::CheckAccess&& action) {
 }
 // A network without a chain never asks these.
 void Executor::execute(core::node::CheckRegistration&& action) {
-  answer_status(action.id, kNoChain);
+  parts_.chains.registration(
+      action.identity, [this, id = action.id](const Result<chain::RegistrationState>& state) {
+        if (!state.ok()) return answer_status(id, state.error());
+        if (*state == chain::RegistrationState::Registered) return answer_status(id, {});
+        answer_status(id, Error{Errc::NotFound, 0, "the identity is not registered"});
+      });
 }
-void Executor::execute(core::node::CheckBalance&& action) { answer_status(action.id, kNoChain); }
-void Executor::execute(core::node::CheckHermes&& action) { answer_status(action.id, kNoChain); }
+void Executor::execute(core::node::CheckBalance&& action) {
+  parts_.chains.balance(action.identity, action.hermes, false, answerer<Wei>(action.id));
+}
+void Executor::execute(core::node::CheckHermes&& action) {
+  parts_.chains.check_hermes(action.hermes, [this, id = action.id](const Status& status) {
+    if (!status.ok()) log_failure("hermes not accepted", status.error());
+    answer_status(id, status);
+  });
+}
 void Executor::execute(core::node::RequestPromise&& action) { answer_status(action.id, kNoChain); }
 
 // --- storage

@@ -11,6 +11,7 @@
 
 #include "apps/myst/backend_bypass.hpp"
 #include "apps/myst/brokers.hpp"
+#include "apps/myst/chains.hpp"
 #include "apps/myst/host_facts.hpp"
 #include "apps/myst/market.hpp"
 #include "apps/myst/tunnels.hpp"
@@ -32,6 +33,7 @@ class Executor {
     HostFacts& facts;
     Market& market;
     storage::Store& store;
+    Chains& chains;
   };
   struct Config {
     core::node::Config node;

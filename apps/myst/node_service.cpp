@@ -90,6 +90,7 @@ void NodeService::unlocked(const Address& id) {
   std::shared_ptr<const Signer> shared(std::shared_ptr<void>(), signer);
   parts_.executor.run(
       [&](core::Node& node, Now now) { node.handle_unlocked(now, std::move(shared)); });
+  read_chain_of(id);
   if (changed_) changed_();
 }
 
@@ -174,33 +175,6 @@ void NodeService::export_identity(const Address& id, std::string new_passphrase,
         }
       });
   if (!queued.ok()) done(failure(500, "err_id_export", queued.error().what));
-}
-
-void NodeService::identity(const Address& id, rest::Done<rest::IdentityInfo> done) {
-  if (!parts_.keystore.contains(id)) {
-    done(failure(404, "not_found", "Identity not found"));
-    return;
-  }
-  rest::IdentityInfo info;
-  info.id = id;
-  info.registration = rest::Registration::Registered;  // a network without a chain asks for none
-  done(info);
-}
-
-void NodeService::registration(const Address& id, rest::Done<rest::Registration> done) {
-  if (parts_.keystore.contains(id)) {
-    done(rest::Registration::Registered);
-  } else {
-    done(failure(404, "not_found", "Identity not found"));
-  }
-}
-
-void NodeService::refresh_balance(const Address& id, rest::Done<Wei> done) {
-  if (parts_.keystore.contains(id)) {
-    done(Wei());
-  } else {
-    done(failure(404, "not_found", "Identity not found"));
-  }
 }
 
 // --- this host

@@ -29,6 +29,7 @@ class NodeService final : public rest::NodeApi {
     HostFacts& facts;
     Market& market;
     storage::Store& store;
+    Chains& chains;
   };
   struct Settings {
     rest::BuildInfo build;
@@ -67,6 +68,8 @@ class NodeService final : public rest::NodeApi {
   void identity(const Address& id, rest::Done<rest::IdentityInfo> done) override;
   void registration(const Address& id, rest::Done<rest::Registration> done) override;
   void refresh_balance(const Address& id, rest::Done<Wei> done) override;
+  bool has_chain() const override { return parts_.chains.present(); }
+  void beneficiary(const Address& id, rest::Done<Address> done) override;
 
   rest::ConnectionInfo connection(int slot) const override;
   void connect(rest::ConnectRequest request, rest::Done<rest::ConnectionInfo> done) override;
@@ -105,6 +108,11 @@ class NodeService final : public rest::NodeApi {
     std::uint64_t sent_bits = 0, received_bits = 0;  // per second
   };
   void unlocked(const Address& id);
+  rest::IdentityInfo known_identity(const Address& id) const;
+  void read_chain_of(const Address& id);
+  void check_consumer(const Address& id, std::function<void()> good,
+                      std::function<void(rest::Failure)> bad);
+  void connect_now(rest::ConnectRequest request, rest::Done<rest::ConnectionInfo> done);
   rest::ServiceInfo service_info(const core::Node::ServiceView& view) const;
   rest::ConnectionStatistics statistics_of(const core::Node::ConnectionView& view) const;
   std::vector<std::string> default_policies(const std::string& type) const;

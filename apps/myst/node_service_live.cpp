@@ -109,6 +109,13 @@ rest::ConnectionInfo NodeService::connection(int slot) const {
 }
 
 void NodeService::connect(rest::ConnectRequest request, rest::Done<rest::ConnectionInfo> done) {
+  const Address consumer = request.consumer;
+  check_consumer(
+      consumer, [this, request = std::move(request), done] { connect_now(request, done); },
+      [done](rest::Failure why) { done(std::move(why)); });
+}
+
+void NodeService::connect_now(rest::ConnectRequest request, rest::Done<rest::ConnectionInfo> done) {
   node::ConnectOptions options;
   options.slot = request.slot;
   options.consumer = request.consumer;
@@ -414,10 +421,7 @@ rest::NodeState NodeService::state() const {
     out.statistics = slot_statistics(0);
   }
   for (const Address& id : parts_.keystore.list()) {
-    rest::IdentityInfo info;
-    info.id = id;
-    info.registration = rest::Registration::Registered;
-    out.identities.push_back(info);
+    out.identities.push_back(known_identity(id));
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "apps/myst/build_info.hpp"
+#include "apps/myst/chains.hpp"
 #include "apps/myst/executor.hpp"
 #include "apps/myst/network_join.hpp"
 #include "apps/myst/node_service.hpp"
@@ -43,26 +44,6 @@ std::string without_slash(std::string url) {
   return url;
 }
 
-bool has_chain(const core::NodeConfig& config) {
-  return !config.text("chains.2.registry").empty() || !config.text("chains.1.registry").empty();
-}
-
-core::node::ChainConfig chain_config(const core::NodeConfig& config) {
-  core::node::ChainConfig chain;
-  if (!has_chain(config)) return chain;
-  chain.present = true;
-  chain.chain_id = static_cast<std::uint64_t>(config.integer("chain-id"));
-  const std::string n =
-      config.integer("chains.1.chainID") == config.integer("chain-id") ? "1" : "2";
-  const auto address = [&](const std::string& key) {
-    return Address::parse_lenient(config.text("chains." + n + "." + key));
-  };
-  chain.registry = address("registry");
-  chain.hermes = address("hermes");
-  chain.channel_implementation = address("channelImplementation");
-  return chain;
-}
-
 std::vector<core::node::TraversalMethod> traversal(const core::NodeConfig& config) {
   using Method = core::node::TraversalMethod;
   std::vector<Method> out;
@@ -74,10 +55,10 @@ std::vector<core::node::TraversalMethod> traversal(const core::NodeConfig& confi
   return out.empty() ? core::node::Config{}.traversal : out;
 }
 
-core::node::Config node_config(const core::NodeConfig& config,
+core::node::Config node_config(const core::NodeConfig& config, const Chains::Config& chains,
                                const std::vector<core::BrokerAddress>& brokers) {
   core::node::Config out;
-  out.chain = chain_config(config);
+  out.chain = Chains::machine_config(chains);
   out.payment.first_charge_period = config.duration("payments.provider.invoice-frequency");
   out.payment.charge_period_limit = config.duration("payments.provider.invoice-frequency-limit");
   out.payment.consumer_leeway_bytes =
@@ -182,11 +163,6 @@ class Program {
                   taken.used == core::NodeConfig::Layer::Document ? "yes" : "no, set by hand");
       }
     }
-    if (has_chain(config_)) {
-      log::warn(
-          "this network has a chain: payments and registration are not part of this version, "
-          "only free sessions work");
-    }
     for (const std::string& folder : {data, data + "/" + config_.network_folder() + "/db"}) {
       if (const Status made = platform::make_directories(folder, 0700); !made.ok()) {
         return "cannot make " + folder + ": " + made.error().what;
@@ -263,11 +239,17 @@ class Program {
     keys.path = data + "/keystore";
     if (!config_.flag("keystore.lightweight")) keys.cost = keystore::kStandardCost;
     keystore_ = std::make_unique<keystore::Keystore>(loop_, work_, rng_, std::move(keys));
+    const Chains::Config chains = Chains::configured(config_);
+    if (!chains.chains.empty() && !Chains::machine_config(chains).present) {
+      return "chain-id=" + config_.text("chain-id") +
+             " is neither chains.1.chainID nor chains.2.chainID with a registry";
+    }
+    chains_ = std::make_unique<Chains>(loop_, *store_, chains);
     facts_ = std::make_unique<HostFacts>(loop_, rng_, http_, facts_config(config_));
     Market::Config market;
     market.discovery_url = without_slash(config_.text("discovery.address"));
     market.access_policy_url = config_.text("access-policy.address");
-    market.free = !has_chain(config_);
+    market.free = !chains_->present();
     market.service_types = {"wireguard", "scraping", "data_transfer", "dvpn", "monitoring", "noop"};
     market_ = std::make_unique<Market>(
         loop_, http_, std::move(market), [this](const core::PriceTable& prices) {
@@ -283,7 +265,7 @@ class Program {
     }
     if (executor.brokers.servers.empty()) return "no broker-address is configured";
     executor.brokers.version = build().version;
-    executor.node = node_config(config_, executor.brokers.servers);
+    executor.node = node_config(config_, chains, executor.brokers.servers);
     const auto ports = core::parse_port_range(config_.text("udp.ports"));
     if (!ports.ok()) return "udp.ports: '" + config_.text("udp.ports") + "' is no range from:to";
     executor.first_port = ports->first;
@@ -295,9 +277,13 @@ class Program {
       const auto url = Url::parse(config_.text(key));
       if (url.ok()) executor.backend_hosts.push_back(url->host);
     }
+    for (const std::string& host : chains_->hosts()) executor.backend_hosts.push_back(host);
     executor_ = std::make_unique<Executor>(
-        Executor::Parts{loop_, rng_, *tunnels_, *facts_, *market_, *store_}, std::move(executor),
-        [this](const core::node::Event& event) { service_->on_event(event); });
+        Executor::Parts{loop_, rng_, *tunnels_, *facts_, *market_, *store_, *chains_},
+        std::move(executor), [this](const core::node::Event& event) { service_->on_event(event); });
+    chains_->on_registered([this](const Address& identity) {
+      executor_->run([&](core::Node& node, Now now) { node.handle_registered(now, identity); });
+    });
     NodeService::Settings settings;
     settings.build = {build().version, build().commit, build().branch, build().number};
     settings.user_file = launch_.user_file.loaded() ? launch_.user_file.path() : std::string();
@@ -305,7 +291,7 @@ class Program {
     settings.prepare_provider = [this] { return prepare_provider(); };
     service_ = std::make_unique<NodeService>(
         NodeService::Parts{loop_, work_, config_, *keystore_, *executor_, *tunnels_, *facts_,
-                           *market_, *store_},
+                           *market_, *store_, *chains_},
         std::move(settings));
     market_->start();
 
@@ -412,6 +398,7 @@ class Program {
   std::unique_ptr<platform::DnsProxy> dns_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<keystore::Keystore> keystore_;
+  std::unique_ptr<Chains> chains_;
   std::unique_ptr<HostFacts> facts_;
   std::unique_ptr<Market> market_;
   std::unique_ptr<Executor> executor_;

@@ -60,7 +60,7 @@ class RpcPool {
     Duration first_rest = std::chrono::seconds{1};
     Duration longest_rest = std::chrono::minutes{1};
     // A call waits so long for a resting endpoint; else it fails at once.
-    Duration patience = std::chrono::seconds{5};
+    Duration patience = std::chrono::seconds{2};
     Duration wrong_chain_rest = std::chrono::minutes{5};
     Duration check_age = std::chrono::hours{1};  // a chain id is believed so long
   };

@@ -237,8 +237,8 @@ struct CheckAccess {
   ActionId id;
   Address consumer;
 };
-// Only with a chain. Answer: Done when registered; Rejected: it will not be (registration failed);
-// other errors: not yet, ask again. Events about it -> Node::handle_registered.
+// Only with a chain. Answer: Done when registered; NotFound: not registered yet; other errors: could
+// not be asked. Either way it is asked again later. Events about it -> Node::handle_registered.
 struct CheckRegistration {
   ActionId id;
   Address identity;

@@ -9,14 +9,21 @@ namespace {
 constexpr Duration kFirstLocationPause = std::chrono::seconds{2};
 constexpr Duration kLongestLocationPause = std::chrono::seconds{60};
 constexpr Duration kRegistrationPause = std::chrono::seconds{60};
+constexpr Duration kFirstRegistrationPause = std::chrono::seconds{5};
 
 std::vector<Traversal> traversal_of(const Config& config) {
   std::vector<Traversal> list;
   for (const TraversalMethod method : config.traversal) {
     switch (method) {
-      case TraversalMethod::Manual: list.push_back(Traversal::Manual); break;
-      case TraversalMethod::Upnp: list.push_back(Traversal::Upnp); break;
-      case TraversalMethod::HolePunching: list.push_back(Traversal::HolePunching); break;
+      case TraversalMethod::Manual:
+        list.push_back(Traversal::Manual);
+        break;
+      case TraversalMethod::Upnp:
+        list.push_back(Traversal::Upnp);
+        break;
+      case TraversalMethod::HolePunching:
+        list.push_back(Traversal::HolePunching);
+        break;
     }
   }
   return list;
@@ -55,10 +62,13 @@ void Service::start(Now now) {
 
 ServiceState Service::public_state() const {
   switch (state_) {
-    case State::Starting: return ServiceState::Starting;
-    case State::Running: return ServiceState::Running;
+    case State::Starting:
+      return ServiceState::Starting;
+    case State::Running:
+      return ServiceState::Running;
     case State::Stopping:
-    case State::Ended: break;
+    case State::Ended:
+      break;
   }
   return ServiceState::NotRunning;
 }
@@ -70,8 +80,9 @@ void Service::find_location(Now now) {
     if (state_ != State::Starting) return;
     auto location = outcome_of<ProposalLocation>(result);
     if (!location.ok()) {
-      context_.fx.note(Note::Level::Warning, "service " + type_ + " waits: location is not known (" +
-                                                 location.error().what + ")");
+      context_.fx.note(
+          Note::Level::Warning,
+          "service " + type_ + " waits: location is not known (" + location.error().what + ")");
       location_at_ = at.instant + location_pause_;
       location_pause_ = std::min(location_pause_ * 2, kLongestLocationPause);
       return;
@@ -110,15 +121,28 @@ void Service::check_registration() {
   context_.fx.ask(owner_, CheckRegistration{0, provider_}, [this](Now at, Result<Outcome>& result) {
     if (state_ != State::Running || !announcer_) return;
     if (result.ok()) return handle_registered(at);
-    context_.fx.note(Note::Level::Info, "service " + type_ + " is not announced: identity " +
-                                            provider_.to_string() + " is not registered");
-    registration_at_ = at.instant + kRegistrationPause;
+    // Not registered, or nobody could tell: sooner again in the second case, and sooner at first.
+    const Error& why = result.error();
+    if (registration_told_ != why.what) {
+      registration_told_ = why.what;
+      context_.fx.note(Note::Level::Warning, "service " + type_ +
+                                                 " is not announced yet: identity " +
+                                                 provider_.to_string() + ": " + why.what);
+    }
+    if (why.code == Errc::NotFound) {
+      registration_at_ = at.instant + kRegistrationPause;
+    } else {
+      registration_at_ = at.instant + registration_pause_;
+      registration_pause_ = std::min(registration_pause_ * 2, kRegistrationPause);
+    }
   });
 }
 
 void Service::handle_registered(Now now) {
   if (state_ != State::Running || !announcer_) return;
   registration_at_.reset();
+  registration_pause_ = kFirstRegistrationPause;
+  registration_told_.clear();
   announcer_->handle_registered(now.instant);
   drain_announcer(now);
 }
@@ -143,10 +167,9 @@ void Service::drain_announcer(Now now) {
 
 void Service::publish(Announcer::Message message) {
   if (message == Announcer::Message::Unregister) unregistering_ = true;
-  context_.fx.ask(owner_, PublishProposal{0, subject_of(message), proposal_, signer_},
-                  [this, message](Now at, Result<Outcome>& result) {
-                    published(at, message, result.ok());
-                  });
+  context_.fx.ask(
+      owner_, PublishProposal{0, subject_of(message), proposal_, signer_},
+      [this, message](Now at, Result<Outcome>& result) { published(at, message, result.ok()); });
 }
 
 void Service::published(Now now, Announcer::Message message, bool ok) {
@@ -251,7 +274,8 @@ void Service::on_channel(Now now, dialog::ChannelOpened& opened) {
 }
 
 void Service::on_failed(Now, dialog::DialogFailed& failed) {
-  context_.fx.note(Note::Level::Info, "consumer could not connect to " + type_ + ": " + failed.reason);
+  context_.fx.note(Note::Level::Info,
+                   "consumer could not connect to " + type_ + ": " + failed.reason);
 }
 
 }  // namespace myst::core::node

@@ -99,6 +99,8 @@ class Service final : private DialogHost {
   bool registered_before_ = false;
   Duration location_pause_;
   std::optional<Instant> location_at_, registration_at_;
+  Duration registration_pause_ = std::chrono::seconds{5};
+  std::string registration_told_;  // why it was not announced, last time
 };
 
 }  // namespace myst::core::node

@@ -9,6 +9,9 @@ Failure no_chain(const char* code, const char* what) {
 
 }  // namespace
 
+void NodeApi::beneficiary(const Address&, Done<Address> done) {
+  done(no_chain("err_beneficiary_get", "There is no beneficiary"));
+}
 void NodeApi::register_identity(const Address&, RegisterRequest, Done<bool> done) {
   done(no_chain("err_transactor_registration",
                 "Identities need no registration and none is possible"));

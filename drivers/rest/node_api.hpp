@@ -265,6 +265,8 @@ class NodeApi {
 
   // Chain. Defaults: a clear refusal.
   virtual bool has_chain() const { return false; }
+  // As the registry says it; zero when not registered.
+  virtual void beneficiary(const Address& id, Done<Address> done);
   // True: already registered.
   virtual void register_identity(const Address& id, RegisterRequest request, Done<bool> done);
   // Stored payout wallet, empty when none.

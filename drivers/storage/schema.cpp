@@ -37,6 +37,11 @@ const std::vector<const char*>& migrations() {
       " id INTEGER PRIMARY KEY, peer BLOB NOT NULL, session TEXT NOT NULL, code INTEGER NOT NULL,"
       " message TEXT NOT NULL, created INTEGER NOT NULL);"
       "CREATE INDEX connectivity_created ON connectivity(created);",
+      // Registrations on chain. state: core/chain/registration.hpp.
+      "CREATE TABLE registrations("
+      " chain INTEGER NOT NULL, registry BLOB NOT NULL, identity BLOB NOT NULL,"
+      " state INTEGER NOT NULL, updated INTEGER NOT NULL,"
+      " PRIMARY KEY(chain, registry, identity)) WITHOUT ROWID;",
   };
   return steps;
 }

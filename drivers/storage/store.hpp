@@ -9,6 +9,7 @@
 #include "core/base/result.hpp"
 #include "drivers/storage/database.hpp"
 #include "drivers/storage/money_store.hpp"
+#include "drivers/storage/registration_store.hpp"
 #include "drivers/storage/session_store.hpp"
 #include "platform/loop/work_queue.hpp"
 
@@ -16,10 +17,11 @@ namespace myst::storage {
 
 struct Tables {
   explicit Tables(Database& database)
-      : sessions(database), money(database), connectivity(database) {}
+      : sessions(database), money(database), connectivity(database), registrations(database) {}
   SessionStore sessions;
   MoneyStore money;
   ConnectivityStore connectivity;
+  RegistrationStore registrations;
 };
 
 class Store {

@@ -6,6 +6,7 @@
 
 #include "drivers/storage/database.hpp"
 #include "drivers/storage/money_store.hpp"
+#include "drivers/storage/registration_store.hpp"
 #include "drivers/storage/schema.hpp"
 #include "drivers/storage/session_store.hpp"
 #include "drivers/storage/store.hpp"
@@ -220,6 +221,26 @@ TEST_F(StorageTest, KeepsConnectivityReportsForThirtyDays) {
   ASSERT_EQ(list->size(), 1u);
   EXPECT_EQ(list->front().code, 2002u);
   EXPECT_EQ(list->front().message.size(), ConnectivityStore::kMaxMessage);
+}
+
+TEST_F(StorageTest, ARegistrationOnceDoneStaysDone) {
+  using chain::RegistrationState;
+  auto database = Database::open(path_);
+  ASSERT_TRUE(database.ok());
+  RegistrationStore store(*database);
+  const RegistrationStore::Key key{137, Address(ByteArray<20>{1}), Address(ByteArray<20>{2})};
+  EXPECT_FALSE(store.get(key)->has_value());
+  ASSERT_TRUE(store.put(key, RegistrationState::InProgress, at(1)).ok());
+  EXPECT_EQ((*store.get(key))->state, RegistrationState::InProgress);
+  EXPECT_EQ(store.list(137, key.registry, RegistrationState::InProgress)->size(), 1u);
+  ASSERT_TRUE(store.put(key, RegistrationState::Registered, at(2)).ok());
+  ASSERT_TRUE(store.put(key, RegistrationState::Failed, at(3)).ok());
+  EXPECT_EQ((*store.get(key))->state, RegistrationState::Registered);
+  EXPECT_EQ((*store.get(key))->updated, at(2));
+  RegistrationStore::Key other = key;
+  other.registry = Address(ByteArray<20>{9});  // another deployment on the same chain
+  EXPECT_FALSE(store.get(other)->has_value());
+  EXPECT_TRUE(store.list(137, key.registry, RegistrationState::InProgress)->empty());
 }
 
 }  // namespace

@@ -1,0 +1,401 @@
+#include "apps/myst/chains.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/myst/build_info.hpp"
+#include "core/base/text.hpp"
+#include "core/payment/channel.hpp"
+#include "platform/log/log.hpp"
+
+namespace myst::app {
+namespace {
+
+using chain::RegistrationState;
+
+constexpr Error kNoChain{Errc::Unsupported, 0, "this network has no chain"};
+constexpr Duration kBalanceAge = std::chrono::minutes{1};
+constexpr std::size_t kMaxRemembered = 1000;
+
+// A consumer may name any hermes it likes: memory is bounded, not the number of names.
+template <typename Map>
+void keep_bounded(Map& map) {
+  if (map.size() >= kMaxRemembered) map.clear();
+}
+
+}  // namespace
+
+Chains::Config Chains::configured(const core::NodeConfig& config) {
+  Config out;
+  out.active = static_cast<std::uint64_t>(config.integer("chain-id"));
+  out.max_hermes_fee = static_cast<std::uint16_t>(
+      std::clamp<std::int64_t>(config.integer("payments.hermes.max.fee"), 0, 10000));
+  out.hermes_recheck = config.duration("payments.provider.hermes-status-recheck-interval");
+  out.call_limit = std::min<Duration>(
+      std::max<Duration>(config.duration("payments.bc.timeout"), std::chrono::seconds{1}),
+      std::chrono::minutes{2});
+  out.user_agent = "Mysterium node(" + build().version + "; https://mysterium.network)";
+  for (const char* n : {"1", "2"}) {
+    const std::string prefix = std::string("chains.") + n + ".";
+    const auto address = [&](const char* key) {
+      return Address::parse_lenient(config.text(prefix + key));
+    };
+    Chain chain;
+    chain.id = static_cast<std::uint64_t>(config.integer(prefix + "chainID"));
+    chain.registry = address("registry");
+    if (chain.id == 0 || chain.registry.is_zero()) continue;
+    chain.hermes = address("hermes");
+    chain.channel_implementation = address("channelImplementation");
+    chain.token = address("myst");
+    for (const std::string& text : config.list(prefix + "knownHermeses")) {
+      if (const auto hermes = Address::parse(trim(text)); hermes.ok()) {
+        chain.known_hermeses.push_back(*hermes);
+      }
+    }
+    chain.rpc = config.list(std::string("ether.client.rpcl") + n);
+    const bool twice = std::any_of(out.chains.begin(), out.chains.end(),
+                                   [&](const Chain& other) { return other.id == chain.id; });
+    if (twice) continue;  // one chain behind both names
+    out.chains.push_back(std::move(chain));
+  }
+  return out;
+}
+
+core::ChainConfig Chains::machine_config(const Config& config) {
+  core::ChainConfig out;
+  for (const Chain& chain : config.chains) {
+    if (chain.id != config.active) continue;
+    out.present = true;
+    out.chain_id = chain.id;
+    out.registry = chain.registry;
+    out.hermes = chain.hermes;
+    out.channel_implementation = chain.channel_implementation;
+  }
+  return out;
+}
+
+Chains::Chains(platform::Loop& loop, storage::Store& store, Config config)
+    : loop_(loop), store_(store), config_(std::move(config)) {
+  for (const Chain& chain : config_.chains) {
+    ethereum::RpcClient::Options options;
+    options.urls = chain.rpc;
+    options.chain_id = chain.id;
+    options.user_agent = config_.user_agent;
+    options.pool.call_limit = config_.call_limit;
+    Reading reading;
+    reading.client = std::make_unique<ethereum::RpcClient>(loop, std::move(options));
+    reading.reader = std::make_unique<ethereum::Reader>(*reading.client);
+    if (chain.id == config_.active) {
+      active_ = &chain;
+      if (reading.client->endpoints() == 0) {
+        log::error(
+            "no usable chain endpoint is configured: registrations and balances stay "
+            "unknown; set ether.client.rpcl1 or ether.client.rpcl2",
+            "chain", chain.id);
+      }
+    }
+    readers_.emplace(chain.id, std::move(reading));
+  }
+}
+
+const Chains::Chain* Chains::find(std::uint64_t chain_id) const {
+  for (const Chain& chain : config_.chains) {
+    if (chain.id == chain_id) return &chain;
+  }
+  return nullptr;
+}
+
+ethereum::Reader* Chains::reader(std::uint64_t chain_id) {
+  const auto found = readers_.find(chain_id);
+  return found == readers_.end() ? nullptr : found->second.reader.get();
+}
+
+bool Chains::reachable() const {
+  return active_ != nullptr && readers_.at(active_->id).client->healthy();
+}
+
+std::vector<std::string> Chains::hosts() const {
+  std::vector<std::string> out;
+  if (active_ == nullptr) return out;
+  return readers_.at(active_->id).client->hosts();
+}
+
+void Chains::reconnect() {
+  for (auto& [id, reading] : readers_) {
+    (void)id;
+    reading.client->reconnect();
+  }
+}
+
+// --- registration
+
+storage::RegistrationStore::Key Chains::key_of(const Address& identity) const {
+  return {active_->id, active_->registry, identity};
+}
+
+void Chains::on_registered(std::function<void(const Address&)> callback) {
+  on_registered_.push_back(std::move(callback));
+}
+
+std::optional<RegistrationState> Chains::known_registration(const Address& identity) const {
+  const auto found = registrations_.find(identity);
+  return found == registrations_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Chains::set_registration(const Address& identity, RegistrationState state) {
+  if (!present()) return;
+  const auto known = known_registration(identity);
+  if (known == RegistrationState::Registered || known == state) return;
+  keep_bounded(registrations_);
+  registrations_[identity] = state;
+  store_.run<Status>(
+      [key = key_of(identity), state, now = loop_.now().wall](storage::Tables& tables) {
+        return tables.registrations.put(key, state, now);
+      },
+      [](const Status& status) {
+        if (!status.ok()) log::warn("registration not stored", "why", status.error().what);
+      });
+  if (state != RegistrationState::Registered) return;
+  for (const auto& callback : on_registered_) callback(identity);
+}
+
+void Chains::registration(const Address& identity, Callback<RegistrationState> done) {
+  if (!present()) return done(kNoChain);
+  if (const auto known = known_registration(identity)) {
+    if (*known == RegistrationState::Registered) return done(*known);
+    return ask_registry(identity, *known, std::move(done));
+  }
+  using Stored = Result<std::optional<storage::RegistrationStore::Record>>;
+  store_.run<Stored>(
+      [key = key_of(identity)](storage::Tables& tables) { return tables.registrations.get(key); },
+      [this, identity, done = std::move(done)](const Stored& stored) {
+        auto state = RegistrationState::Unregistered;
+        if (stored.ok() && stored->has_value()) state = (*stored)->state;
+        keep_bounded(registrations_);
+        registrations_.emplace(identity, state);
+        if (state == RegistrationState::Registered) {
+          for (const auto& callback : on_registered_) callback(identity);
+          return done(state);
+        }
+        ask_registry(identity, state, done);
+      });
+}
+
+void Chains::ask_registry(const Address& identity, RegistrationState stored,
+                          Callback<RegistrationState> done) {
+  reader().is_registered(
+      active_->registry, identity,
+      [this, identity, stored, done = std::move(done)](const Result<bool>& registered) {
+        if (!registered.ok()) return done(registered.error());
+        if (*registered) {
+          set_registration(identity, RegistrationState::Registered);
+          return done(RegistrationState::Registered);
+        }
+        done(stored);
+      });
+}
+
+// --- consumer channels
+
+void Chains::consumer_channel(const Address& identity, const Address& hermes,
+                              Callback<Address> done) {
+  if (!present()) return done(kNoChain);
+  const auto address = [identity, hermes, registry = active_->registry](const Address& code) {
+    return payment::consumer_channel(identity, hermes, registry, code);
+  };
+  if (hermes == active_->hermes) return done(address(active_->channel_implementation));
+  if (const auto found = implementations_.find(hermes); found != implementations_.end()) {
+    return done(address(found->second));
+  }
+  reader().hermes_record(
+      active_->registry, hermes,
+      [this, hermes, address,
+       done = std::move(done)](const Result<chain::registry::HermesRecord>& record) {
+        if (!record.ok()) return done(record.error());
+        reader().channel_implementation(active_->registry, record->implementation_version,
+                                        [this, hermes, address, done](const Result<Address>& code) {
+                                          if (!code.ok()) return done(code.error());
+                                          keep_bounded(implementations_);
+                                          implementations_.emplace(hermes, *code);
+                                          done(address(*code));
+                                        });
+      });
+}
+
+void Chains::channel_state(const Address& identity, const Address& hermes,
+                           Callback<ChannelState> done) {
+  consumer_channel(
+      identity, hermes,
+      [this, identity, hermes, done = std::move(done)](const Result<Address>& channel) {
+        if (!channel.ok()) return done(channel.error());
+        read_channel(identity, hermes, *channel, done);
+      });
+}
+
+void Chains::read_channel(const Address& identity, const Address& hermes, const Address& channel,
+                          Callback<ChannelState> done) {
+  // Both questions travel in one request.
+  struct Both {
+    ChannelState state;
+    int missing = 2;
+    std::optional<Error> error;
+  };
+  auto both = std::make_shared<Both>();
+  both->state.channel = channel;
+  const auto one_more = [this, identity, hermes, both, done = std::move(done)] {
+    if (--both->missing > 0) return;
+    if (both->error) return done(*both->error);
+    both->state.read_at = loop_.instant();
+    keep_bounded(channels_);
+    channels_[{identity, hermes}] = both->state;
+    done(both->state);
+  };
+  reader().consumer_channel(
+      channel, [both, one_more](const Result<std::optional<chain::channel::Hermes>>& found) {
+        if (!found.ok()) {
+          both->error = found.error();
+        } else if (found->has_value()) {
+          both->state.deployed = true;
+          both->state.settled = (*found)->settled;
+        }
+        one_more();
+      });
+  reader().token_balance(active_->token, channel, [both, one_more](const Result<Wei>& tokens) {
+    if (!tokens.ok()) {
+      both->error = tokens.error();
+    } else {
+      both->state.tokens = *tokens;
+    }
+    one_more();
+  });
+}
+
+void Chains::balance(const Address& identity, const Address& hermes, bool fresh,
+                     Callback<Wei> done) {
+  if (!present()) return done(kNoChain);
+  const auto promised = [this, identity, hermes, done](const ChannelState& state) {
+    store_.run<Result<Wei>>(
+        [chain = active_->id, identity, hermes](storage::Tables& tables) {
+          return tables.money.grand_total(chain, identity, hermes);
+        },
+        [this, identity, hermes, state, done](const Result<Wei>& total) {
+          if (!total.ok()) return done(total.error());
+          const Wei owed = Wei::saturating_sub(*total, state.settled);
+          const Wei left = Wei::saturating_sub(state.tokens, owed);
+          if (hermes == active_->hermes) {
+            keep_bounded(balances_);
+            balances_[identity] = left;
+          }
+          done(left);
+        });
+  };
+  const auto known = channels_.find({identity, hermes});
+  if (!fresh && known != channels_.end() && loop_.instant() - known->second.read_at < kBalanceAge) {
+    return promised(known->second);
+  }
+  channel_state(identity, hermes,
+                [this, identity, hermes, promised, done](const Result<ChannelState>& state) {
+                  if (state.ok()) return promised(*state);
+                  const auto last = channels_.find({identity, hermes});
+                  if (last != channels_.end()) return promised(last->second);
+                  done(state.error());
+                });
+}
+
+std::optional<Wei> Chains::known_balance(const Address& identity) const {
+  const auto found = balances_.find(identity);
+  return found == balances_.end() ? std::nullopt : std::optional(found->second);
+}
+
+// --- others
+
+void Chains::check_hermes(const Address& hermes, std::function<void(Status)> done) {
+  if (!present()) return done(kNoChain);
+  const auto known = hermeses_.find(hermes);
+  if (known != hermeses_.end() &&
+      loop_.instant() - known->second.read_at < config_.hermes_recheck) {
+    return done(known->second.status);
+  }
+  struct Three {
+    int missing = 3;
+    bool is_hermes = false, active = false;
+    chain::hermes::Fee fee;
+    std::optional<Error> error;
+  };
+  auto three = std::make_shared<Three>();
+  const auto one_more = [this, hermes, three, done = std::move(done)] {
+    if (--three->missing > 0) return;
+    Status verdict;
+    if (three->error) {
+      // Where there is no such contract the calls revert or return nothing: that is a no. Anything
+      // else is not known, and asked again.
+      const Errc code = three->error->code;
+      if (code != Errc::Rejected && code != Errc::NotFound) return done(*three->error);
+      verdict = Error{Errc::Rejected, 0, "there is no such hermes"};
+    } else if (!three->is_hermes) {
+      verdict = Error{Errc::Rejected, 0, "there is no such hermes"};
+    } else if (!three->active) {
+      verdict = Error{Errc::Rejected, 0, "the hermes is not active"};
+    } else if (three->fee.per_10000 > config_.max_hermes_fee) {
+      verdict = Error{Errc::Rejected, three->fee.per_10000, "the fee of the hermes is too high"};
+    }
+    keep_bounded(hermeses_);
+    hermeses_.insert_or_assign(hermes, HermesVerdict{verdict, loop_.instant()});
+    done(verdict);
+  };
+  const auto failed = [three](const Error& error) {
+    // A definite answer counts more than one that did not come.
+    const bool definite = error.code == Errc::Rejected || error.code == Errc::NotFound;
+    if (!three->error || definite) three->error = error;
+  };
+  reader().is_hermes(active_->registry, hermes, [three, failed, one_more](const Result<bool>& is) {
+    if (is.ok()) {
+      three->is_hermes = *is;
+    } else {
+      failed(is.error());
+    }
+    one_more();
+  });
+  reader().hermes_active(hermes, [three, failed, one_more](const Result<bool>& active) {
+    if (active.ok()) {
+      three->active = *active;
+    } else {
+      failed(active.error());
+    }
+    one_more();
+  });
+  reader().hermes_fee(hermes, [three, failed, one_more](const Result<chain::hermes::Fee>& fee) {
+    if (fee.ok()) {
+      three->fee = *fee;
+    } else {
+      failed(fee.error());
+    }
+    one_more();
+  });
+}
+
+void Chains::beneficiary(const Address& identity, Callback<Address> done) {
+  if (!present()) return done(kNoChain);
+  reader().beneficiary(active_->registry, identity, std::move(done));
+}
+
+void Chains::provider_channel(const Address& identity, const Address& hermes,
+                              Callback<chain::hermes::Channel> done) {
+  if (!present()) return done(kNoChain);
+  reader().provider_channel(
+      hermes, payment::provider_channel_id(identity, hermes), ethereum::BlockTag::Pending,
+      [this, identity, hermes, done = std::move(done)](Result<chain::hermes::Channel> channel) {
+        if (channel.ok() && hermes == active_->hermes) {
+          keep_bounded(stakes_);
+          stakes_[identity] = channel->stake;
+        }
+        done(std::move(channel));
+      });
+}
+
+std::optional<Wei> Chains::known_stake(const Address& identity) const {
+  const auto found = stakes_.find(identity);
+  return found == stakes_.end() ? std::nullopt : std::optional(found->second);
+}
+
+}  // namespace myst::app

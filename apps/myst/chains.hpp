@@ -1,0 +1,126 @@
+// The chains of a network as the node knows them: endpoints, contracts, and what it reads there
+// again and again (registrations, balances, the state of Hermes). Belongs to the loop's thread.
+//
+// While no endpoint answers, what was read before counts; what was never read is an error, and the
+// caller asks again later.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/chain/registration.hpp"
+#include "core/config/node_config.hpp"
+#include "core/payment/settings.hpp"
+#include "drivers/ethereum/reader.hpp"
+#include "drivers/storage/store.hpp"
+#include "platform/loop/loop.hpp"
+
+namespace myst::app {
+
+class Chains {
+ public:
+  struct Chain {
+    std::uint64_t id = 0;
+    Address registry, hermes, channel_implementation, token;
+    std::vector<Address> known_hermeses;
+    std::vector<std::string> rpc;
+  };
+  struct Config {
+    std::vector<Chain> chains;  // those with a registry
+    std::uint64_t active = 0;
+    std::uint16_t max_hermes_fee = 3000;  // 1/10000
+    Duration hermes_recheck = std::chrono::hours{2};
+    Duration call_limit = std::chrono::seconds{20};
+    std::string user_agent;
+  };
+  static Config configured(const core::NodeConfig& config);
+  // What the node machine has to know of the active chain.
+  static core::ChainConfig machine_config(const Config& config);
+
+  template <typename T>
+  using Callback = std::function<void(Result<T>)>;
+
+  Chains(platform::Loop& loop, storage::Store& store, Config config);
+
+  // Whether the network has a chain at all; without one everything below is Unsupported.
+  bool present() const { return active_ != nullptr; }
+  const Chain& active() const { return *active_; }  // only if present()
+  const Chain* find(std::uint64_t chain_id) const;
+  ethereum::Reader* reader(std::uint64_t chain_id);  // null: no such chain
+  ethereum::Reader& reader() { return *readers_.at(active_->id).reader; }
+  bool reachable() const;  // some endpoint of the active chain answered last time
+  std::vector<std::string> hosts() const;
+  void reconnect();
+
+  // --- registration. Remembered on disk once it is Registered: never asked again.
+  void registration(const Address& identity, Callback<chain::RegistrationState> done);
+  std::optional<chain::RegistrationState> known_registration(const Address& identity) const;
+  // For who notices it otherwise (the transactor's answer): stores and tells on_registered.
+  void set_registration(const Address& identity, chain::RegistrationState state);
+  // Called once for each identity that turns out to be registered.
+  void on_registered(std::function<void(const Address&)> callback);
+
+  // --- consumer channels
+  // With the implementation of that Hermes, read once from its registry when it is not the active
+  // one.
+  void consumer_channel(const Address& identity, const Address& hermes, Callback<Address> done);
+  struct ChannelState {
+    Address channel;
+    bool deployed = false;
+    Wei tokens;   // on the channel's address
+    Wei settled;  // of promises
+    Instant read_at{};
+  };
+  void channel_state(const Address& identity, const Address& hermes, Callback<ChannelState> done);
+  // What the identity may still promise: tokens + settled - promised. `fresh` reads the chain in
+  // any case; else a value of the last minute counts.
+  void balance(const Address& identity, const Address& hermes, bool fresh, Callback<Wei> done);
+  // The last one, without asking anybody.
+  std::optional<Wei> known_balance(const Address& identity) const;
+
+  // --- others
+  // Rejected: no Hermes, not active, or its fee is above the owner's limit.
+  void check_hermes(const Address& hermes, std::function<void(Status)> done);
+  void beneficiary(const Address& identity, Callback<Address> done);
+  // Provider's channel with a Hermes, pending transactions included.
+  void provider_channel(const Address& identity, const Address& hermes,
+                        Callback<chain::hermes::Channel> done);
+  std::optional<Wei> known_stake(const Address& identity) const;  // with the active Hermes
+
+ private:
+  struct Reading {
+    std::unique_ptr<ethereum::RpcClient> client;
+    std::unique_ptr<ethereum::Reader> reader;
+  };
+  using IdentityAndHermes = std::pair<Address, Address>;
+  storage::RegistrationStore::Key key_of(const Address& identity) const;
+  void ask_registry(const Address& identity, chain::RegistrationState stored,
+                    Callback<chain::RegistrationState> done);
+  void read_channel(const Address& identity, const Address& hermes, const Address& channel,
+                    Callback<ChannelState> done);
+
+  platform::Loop& loop_;
+  storage::Store& store_;
+  Config config_;
+  const Chain* active_ = nullptr;
+  std::map<std::uint64_t, Reading> readers_;
+  std::map<Address, chain::RegistrationState> registrations_;
+  std::vector<std::function<void(const Address&)>> on_registered_;
+  std::map<Address, Address> implementations_;  // of channels, by Hermes
+  // Bounded by kMaxRemembered each: emptied when full, and read again.
+  std::map<IdentityAndHermes, ChannelState> channels_;
+  std::map<Address, Wei> balances_, stakes_;
+  struct HermesVerdict {
+    Status status;
+    Instant read_at;
+  };
+  std::map<Address, HermesVerdict> hermeses_;
+};
+
+}  // namespace myst::app
