@@ -35,7 +35,9 @@ class BrokerGate {
   Endpoint local() const { return listener_->local(); }
   std::size_t connections() const { return admission_.size(); }
   const core::GateCounters& counters() const { return counters_; }
-  std::uint64_t turned_away() const { return turned_away_; }  // limits reached, no nats-server, not ready
+  std::uint64_t turned_away() const {
+    return turned_away_;
+  }  // limits reached, no nats-server, not ready
   core::SubscriptionMemory& memory() { return memory_; }
 
  private:

@@ -15,8 +15,6 @@ namespace {
 using platform::HttpRequest;
 using platform::HttpResponse;
 
-constexpr Duration kPriceLifetime = std::chrono::minutes{5};
-
 HttpResponse json_answer(std::string body, int status = 200) {
   HttpResponse out;
   out.status = status;
@@ -53,12 +51,13 @@ std::string with_port(const std::string& host, unsigned port) {
 }  // namespace
 
 HttpApi::HttpApi(const Options& options, const core::ProposalIndex& index,
-                 const core::LocationTable& locations, const Policies& policies, Rng& rng,
-                 std::function<HubStatus()> status)
+                 const core::LocationTable& locations, const Policies& policies,
+                 const core::PriceBoard& prices, Rng& rng, std::function<HubStatus()> status)
     : options_(options),
       index_(index),
       locations_(locations),
       policies_(policies),
+      prices_(prices),
       rng_(rng),
       status_(std::move(status)) {}
 
@@ -112,7 +111,7 @@ HttpResponse HttpApi::discovery(Now now, std::string_view call, const std::strin
     return json_answer(index_.list(core::parse_proposal_query(query), true, rng_));
   }
   if (call == "prices") {
-    return json_answer(discovery::write_prices(core::free_prices(now.wall, kPriceLifetime)));
+    return json_answer(discovery::write_prices(prices_.document(now.wall)));
   }
   if (call == "ping") return json_answer(R"({"message":"pong"})");
   if (call == "status") return json_answer(R"({"cache_ok":true})");
@@ -240,6 +239,7 @@ HttpResponse HttpApi::network(const HttpRequest& request) const {
   }
   document.access_policies = base + "/access-policies/";
   document.quality = base + "/quality/api/v3";
+  if (contracts_) document.contracts = contracts_(base);
   return json_answer(discovery::write_network_document(document));
 }
 
@@ -276,6 +276,21 @@ HttpResponse HttpApi::status(Now now) const {
       .end_object();
   writer.member("access_policies", policies_.size());
   if (!status.data_problem.empty()) writer.member("data_problem", status.data_problem);
+  if (status.hermes) {
+    writer.key("hermes").begin_object();
+    if (!status.hermes_problem.empty()) writer.member("problem", status.hermes_problem);
+    writer.member("waiting", status.hermes_waiting)
+        .member("requests", status.hermes->requests)
+        .member("promises", status.hermes->promises)
+        .member("reveals", status.hermes->reveals)
+        .member("refused", status.hermes->refused)
+        .member("turned_away", status.hermes->turned_away)
+        .member("transactions", status.hermes->batches)
+        .member("failed_transactions", status.hermes->failed_batches)
+        .member("chain_queries", status.hermes->chain_queries)
+        .member("chain_failures", status.hermes->chain_failures)
+        .end_object();
+  }
   writer.end_object();
   return json_answer(std::move(body));
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,7 +14,9 @@
 #include "core/base/time.hpp"
 #include "core/broker/address.hpp"
 #include "core/hub/gate.hpp"
+#include "core/hub/hermes/hermes.hpp"
 #include "core/hub/location_table.hpp"
+#include "core/hub/price_board.hpp"
 #include "core/hub/proposal_index.hpp"
 #include "platform/http/message.hpp"
 
@@ -28,14 +31,21 @@ struct HubStatus {
   core::GateCounters gate;
   std::uint64_t proposals_refused = 0;  // messages that were no acceptable proposal
   std::int64_t uptime_seconds = 0;
-  std::string data_problem;  // the data folder cannot be written
+  std::string data_problem;                              // the data folder cannot be written
+  std::optional<core::hermes::Hermes::Counters> hermes;  // nullopt: it does not run here
+  std::size_t hermes_waiting = 0;
+  std::string hermes_problem;
 };
 
 class HttpApi {
  public:
   HttpApi(const Options& options, const core::ProposalIndex& index,
-          const core::LocationTable& locations, const Policies& policies, Rng& rng,
-          std::function<HubStatus()> status);
+          const core::LocationTable& locations, const Policies& policies,
+          const core::PriceBoard& prices, Rng& rng, std::function<HubStatus()> status);
+  // The contracts of the network document, from the base URL of this hub; empty: no chain.
+  void set_contracts(std::function<std::string(const std::string& base)> contracts) {
+    contracts_ = std::move(contracts);
+  }
 
   platform::HttpResponse answer(Now now, const platform::HttpRequest& request) const;
 
@@ -51,8 +61,10 @@ class HttpApi {
   const core::ProposalIndex& index_;
   const core::LocationTable& locations_;
   const Policies& policies_;
+  const core::PriceBoard& prices_;
   Rng& rng_;
   std::function<HubStatus()> status_;
+  std::function<std::string(const std::string& base)> contracts_;
 };
 
 }  // namespace myst::hub

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "core/base/text.hpp"
 #include "drivers/discovery/proposal_codec.hpp"
 #include "platform/json/json.hpp"
 #include "platform/system/files.hpp"
@@ -49,7 +50,7 @@ Hub::Hub(platform::Loop& loop, Rng& rng, const Options& options, Log log)
       index_(index_config(options)),
       intake_({options.broker_skew, options.accept_unnamed_proposals}),
       locations_(options.place),
-      api_(options_, index_, locations_, policies_, rng, [this] { return status(); }),
+      api_(options_, index_, locations_, policies_, prices_, rng, [this] { return status(); }),
       sweep_timer_(loop, [this] { sweep(); }),
       flush_timer_(loop, [this] { flush(); }) {}
 
@@ -77,6 +78,13 @@ std::optional<std::string> Hub::open_all() {
   if (!options_.data_dir.empty()) {
     if (auto problem = open_store()) return problem;
   }
+  if (auto problem = load_prices()) return problem;
+  auto money = Money::start(loop_, options_, log_);
+  if (auto* problem = std::get_if<std::string>(&money)) return std::move(*problem);
+  money_ = std::move(std::get<std::unique_ptr<Money>>(money));
+  if (money_ != nullptr) {
+    api_.set_contracts([this](const std::string& base) { return money_->contracts(base); });
+  }
   platform::HttpServer::Options http;
   http.local = {options_.listen, options_.http_port};
   http.max_connections = kMaxHttpConnections;
@@ -84,6 +92,7 @@ std::optional<std::string> Hub::open_all() {
   auto server = platform::HttpServer::listen(
       loop_, http,
       [this](const platform::HttpRequest& request, const platform::HttpExchangePtr& exchange) {
+        if (money_ != nullptr && money_->handle(request, exchange)) return;
         answers_.send(exchange, api_.answer(loop_.now(), request));
       });
   if (!server.ok()) return cannot_listen("HTTP", http.local, server.error());
@@ -200,7 +209,33 @@ std::optional<std::string> Hub::load_places(core::LocationTable& table) const {
   return std::nullopt;
 }
 
+std::optional<std::string> Hub::load_prices() {
+  std::vector<core::PriceBoard::Rule> rules = options_.prices;
+  if (!options_.prices_file.empty()) {
+    std::ifstream file(options_.prices_file);
+    std::string line;
+    std::size_t number = 0;
+    while (std::getline(file, line)) {
+      ++number;
+      const std::string_view text = trim(std::string_view(line).substr(0, line.find('#')));
+      if (text.empty()) continue;
+      const auto rule = core::PriceBoard::parse_rule(text);
+      if (!rule.ok() || rules.size() >= core::PriceBoard::kMaxRules) {
+        return "--prices " + options_.prices_file + " line " + std::to_string(number) + ": " +
+               (rule.ok() ? "too many rules" : "not a price rule");
+      }
+      rules.push_back(*rule);
+    }
+    if (!file.eof()) return "cannot read --prices " + options_.prices_file;
+  }
+  prices_.set(std::move(rules), loop_.now().wall);
+  return std::nullopt;
+}
+
 void Hub::reload() {
+  if (const auto problem = load_prices()) {
+    log_(Level::Warning, *problem + "; the old prices stay");
+  }
   core::LocationTable table(options_.place);
   if (const auto problem = load_places(table)) {
     log_(Level::Warning, *problem + "; the old country database stays");
@@ -336,6 +371,7 @@ void Hub::flush() {
 }
 
 void Hub::shutdown() {
+  if (money_ != nullptr) money_->finish();
   if (work_ == nullptr) return;
   work_->finish();
   writing_ = false;
@@ -357,6 +393,11 @@ HubStatus Hub::status() const {
   out.uptime_seconds =
       std::chrono::duration_cast<std::chrono::seconds>(loop_.instant() - started_).count();
   out.data_problem = data_problem_;
+  if (money_ != nullptr && money_->hermes() != nullptr) {
+    out.hermes = money_->hermes()->machine().counters();
+    out.hermes_waiting = money_->hermes()->machine().waiting();
+    out.hermes_problem = money_->hermes_problem();
+  }
   return out;
 }
 

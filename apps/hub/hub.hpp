@@ -12,6 +12,8 @@
 #include "apps/hub/answer_sender.hpp"
 #include "apps/hub/broker_gate.hpp"
 #include "apps/hub/http_api.hpp"
+#include "apps/hub/log.hpp"
+#include "apps/hub/money.hpp"
 #include "apps/hub/options.hpp"
 #include "apps/hub/policies.hpp"
 #include "core/hub/proposal_index.hpp"
@@ -26,9 +28,6 @@
 
 namespace myst::hub {
 
-enum class Level : std::uint8_t { Info, Warning };
-using Log = std::function<void(Level, const std::string&)>;
-
 class Hub {
  public:
   // The text of an error is one sentence for the operator.
@@ -41,7 +40,7 @@ class Hub {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  void reload();    // policies and country database; what does not load leaves the old in place
+  void reload();  // policies, country database, prices; what does not load leaves the old in place
   void shutdown();  // writes what is unwritten; afterwards only the destructor
 
   Endpoint http() const { return http_->local(); }
@@ -59,6 +58,7 @@ class Hub {
   std::optional<std::string> open_store();
   std::optional<std::string> open_udp();
   std::optional<std::string> load_places(core::LocationTable& table) const;
+  std::optional<std::string> load_prices();
   void connect_broker();
   void on_proposal(const nats::Message& message);
   Status take_proposal(const nats::Message& message);
@@ -76,8 +76,10 @@ class Hub {
   core::ProposalIntake intake_;
   core::LocationTable locations_;
   Policies policies_;
+  core::PriceBoard prices_;
   HttpApi api_;
   AnswerSender answers_;
+  std::unique_ptr<Money> money_;  // nullptr: a network without a chain
 
   std::optional<platform::HttpServer> http_;
   std::unique_ptr<BrokerGate> gate_;

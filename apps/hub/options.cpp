@@ -120,6 +120,37 @@ Problem set_skew(Options& options, const std::string& value) {
   return {};
 }
 
+std::function<Problem(Options&, const std::string&)> wei(Wei Options::*field) {
+  return [field](Options& options, const std::string& value) -> Problem {
+    const auto amount = U256::parse(value);
+    if (!amount.ok()) return "is not a number of wei";
+    options.*field = *amount;
+    return {};
+  };
+}
+
+Problem add_contracts(Options& options, const std::string& value) {
+  // Two chains are what a node can know.
+  if (value.empty() || options.contracts_files.size() == 2) return "is no file, or the third one";
+  options.contracts_files.push_back(value);
+  return {};
+}
+
+Problem add_node_rpc(Options& options, const std::string& value) {
+  if (value.rfind("http://", 0) != 0 && value.rfind("https://", 0) != 0) {
+    return "is not an http or https URL";
+  }
+  options.node_rpc.push_back(value);
+  return {};
+}
+
+Problem add_price(Options& options, const std::string& value) {
+  const auto rule = core::PriceBoard::parse_rule(value);
+  if (!rule.ok()) return "is not of the form 1000,2000 or LT/residential/dvpn=1000,2000";
+  options.prices.push_back(*rule);
+  return {};
+}
+
 const std::vector<Flag>& flags() {
   static const std::vector<Flag> kFlags{
       {"--name", "NAME", "what the network is called (default: myst)", text(&Options::name)},
@@ -178,6 +209,26 @@ const std::vector<Flag>& flags() {
          options.public_address = value;
          return {};
        }},
+      {"--contracts", "FILE",
+       "a chain and its contracts, as drivers/ethereum/contracts/deploy writes it; a second chain "
+       "may follow",
+       add_contracts},
+      {"--node-rpc", "URL", "JSON-RPC endpoint nodes are told (default: those of --contracts)",
+       add_node_rpc},
+      {"--hermes-key", "FILE",
+       "key of the Hermes operator, hex or keystore: Hermes runs here (needs --data-dir)",
+       text(&Options::hermes_key_file)},
+      {"--key-passphrase", "FILE", "passphrase of keystore files (default: empty)",
+       text(&Options::key_passphrase_file)},
+      {"--max-unsettled", "WEI",
+       "what one provider may have earned and not settled (default: no limit)",
+       wei(&Options::max_unsettled)},
+      {"--price", "RULE",
+       "wei per hour and GiB, such as 60000000000000,100000000000000000 or "
+       "LT/residential/dvpn=1,2; may be repeated, later ones win (default: free)",
+       add_price},
+      {"--prices", "FILE", "further rules, one a line; read again at SIGHUP",
+       text(&Options::prices_file)},
       {"--trusted-proxy", "IP", "reverse proxy whose X-Forwarded-For names the caller", set_proxy},
   };
   return kFlags;
@@ -242,6 +293,10 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
       return UsageError{name + ": \"" + value + "\" " + *problem};
     }
   }
+  if (!options.hermes_key_file.empty() &&
+      (options.contracts_files.empty() || options.data_dir.empty())) {
+    return UsageError{"--hermes-key needs --contracts and --data-dir"};
+  }
   if (!options.broker_listen_given) options.broker_listen.ip = options.listen;
   return options;
 }
@@ -266,7 +321,7 @@ std::string help_text() {
       "A JSON object "
       "{\"host\",\"port\",\"nats\":{\"host\",\"port\"},\"countries\":{\"IP\":\"CC\"}} sets the "
       "same.\n"
-      "SIGHUP reads --policies and --geo-csv again. SIGTERM ends in good order.\n";
+      "SIGHUP reads --policies, --geo-csv and --prices again. SIGTERM ends in good order.\n";
   return out;
 }
 

@@ -9,7 +9,9 @@
 
 #include "core/base/net.hpp"
 #include "core/base/time.hpp"
+#include "core/base/u256.hpp"
 #include "core/hub/location_table.hpp"
+#include "core/hub/price_board.hpp"
 
 namespace myst::hub {
 
@@ -36,6 +38,14 @@ struct Options {
   std::size_t max_broker_clients_per_address = 256;
   bool accept_unnamed_proposals = false;
   int compatibility_min = 0;
+  // Money: all of it needs `contracts`.
+  std::vector<std::string> contracts_files;    // one a chain; the first is the one sessions use
+  std::vector<std::string> node_rpc;           // what nodes are told; empty: as in the file
+  std::string hermes_key_file;                 // empty: no Hermes here
+  std::string key_passphrase_file;             // of key files that are encrypted
+  Wei max_unsettled;                           // of one provider; zero: no limit
+  std::vector<core::PriceBoard::Rule> prices;  // none: everything is free
+  std::string prices_file;                     // further rules, read again at SIGHUP
 };
 
 struct HelpWanted {};

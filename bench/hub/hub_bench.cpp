@@ -125,7 +125,8 @@ void http_list(benchmark::State& state) {
   const hub::Options options;
   const core::LocationTable locations({"LT", "residential"});
   const hub::Policies policies;
-  const hub::HttpApi api(options, full_index(), locations, policies, rng,
+  const core::PriceBoard prices;
+  const hub::HttpApi api(options, full_index(), locations, policies, prices, rng,
                          [] { return hub::HubStatus{}; });
   hub::AnswerSender sender;
   platform::HttpServer::Options listen;

@@ -72,6 +72,23 @@ TEST(HubOptions, TakesTheLaboratorysSettings) {
   EXPECT_EQ(options.places[0].first.to_string(), "198.18.1.10/32");
 }
 
+TEST(HubOptions, ReadsWhatMoneyNeeds) {
+  const Options options =
+      good({"--contracts=a.json", "--contracts", "b.json", "--hermes-key=k", "--data-dir=d",
+            "--node-rpc=http://rpc.example", "--max-unsettled=100000000000000000000", "--price=1,2",
+            "--price=LT/other/dvpn=3,4"});
+  EXPECT_EQ(options.contracts_files, (std::vector<std::string>{"a.json", "b.json"}));
+  EXPECT_EQ(options.max_unsettled.to_string(), "100000000000000000000");
+  ASSERT_EQ(options.prices.size(), 2u);
+  EXPECT_EQ(options.prices[1].price.per_gib, Wei(4));
+  EXPECT_EQ(bad({"--hermes-key=k", "--data-dir=d"}),
+            "--hermes-key needs --contracts and --data-dir");
+  EXPECT_NE(bad({"--contracts=a", "--contracts=b", "--contracts=c"}), "");
+  EXPECT_NE(bad({"--price=1"}), "");
+  EXPECT_NE(bad({"--node-rpc=rpc"}), "");
+  EXPECT_NE(bad({"--max-unsettled=1.5"}), "");
+}
+
 TEST(HubOptions, HelpNamesEveryFlag) {
   EXPECT_TRUE(std::holds_alternative<HelpWanted>(parse_options({"--help"})));
   EXPECT_TRUE(std::holds_alternative<VersionWanted>(parse_options({"--version"})));

@@ -1,0 +1,99 @@
+#include "apps/hub/chain_lookup.hpp"
+
+#include "core/payment/channel.hpp"
+
+namespace myst::hub {
+namespace {
+
+using core::hermes::ChannelKind;
+using core::hermes::ConsumerFacts;
+using core::hermes::ProviderFacts;
+
+const Error kUnknownChain{Errc::NotFound, 0, "a chain that is not ours"};
+
+}  // namespace
+
+Chains::Chains(platform::Loop& loop, const std::vector<ChainContracts>& contracts) {
+  for (const ChainContracts& one : contracts) {
+    ethereum::RpcClient::Options options;
+    options.urls = one.rpc;
+    options.chain_id = one.chain_id;
+    options.user_agent = "myst-hub";
+    Chain chain;
+    chain.contracts = one;
+    chain.client = std::make_unique<ethereum::RpcClient>(loop, std::move(options));
+    chain.reader = std::make_unique<ethereum::Reader>(*chain.client);
+    chains_.emplace(one.chain_id, std::move(chain));
+  }
+}
+
+Chains::Chain* Chains::find(std::uint64_t chain_id) {
+  const auto at = chains_.find(chain_id);
+  return at == chains_.end() ? nullptr : &at->second;
+}
+
+void Chains::consumer(const core::hermes::ConsumerKey& key, Callback<ConsumerFacts> done) {
+  const Chain* chain = find(key.chain);
+  if (chain == nullptr) return done(kUnknownChain);
+  ethereum::Reader& reader = *chain->reader;
+  const ChainContracts& contracts = chain->contracts;
+  const Address channel = payment::consumer_channel(
+      key.identity, contracts.hermes, contracts.registry, contracts.channel_implementation);
+  // One after the other: what is taken out of the channel meanwhile is then missing in the balance
+  // and not yet in `settled`. The other way round it would count twice.
+  const auto with_settled = [&reader, token = contracts.token, channel,
+                             done](const Result<std::optional<chain::channel::Hermes>>& opened) {
+    if (!opened.ok()) return done(opened.error());
+    if (!*opened) return done(ConsumerFacts{});
+    const Wei settled = (**opened).settled;
+    reader.token_balance(token, channel, [settled, done](const Result<Wei>& balance) {
+      if (!balance.ok()) return done(balance.error());
+      done(ConsumerFacts{true, *balance, settled});
+    });
+  };
+  reader.is_registered(contracts.registry, key.identity,
+                       [&reader, channel, done, with_settled](const Result<bool>& registered) {
+                         if (!registered.ok()) return done(registered.error());
+                         if (!*registered) return done(ConsumerFacts{});
+                         reader.consumer_channel(channel, with_settled);
+                       });
+}
+
+void Chains::provider(const core::hermes::ProviderKey& key, Callback<ProviderFacts> done) {
+  const Chain* chain = find(key.chain);
+  if (chain == nullptr) return done(kUnknownChain);
+  ethereum::Reader& reader = *chain->reader;
+  const ChainContracts& contracts = chain->contracts;
+  const Digest32 channel = key.kind == ChannelKind::Withdrawal
+                               ? payment::withdrawal_channel_id(key.identity, contracts.hermes)
+                               : payment::provider_channel_id(key.identity, contracts.hermes);
+  // Both questions travel in one request.
+  struct Both {
+    std::optional<chain::hermes::Channel> channel;
+    std::optional<Address> beneficiary;
+    bool failed = false;
+  };
+  const auto both = std::make_shared<Both>();
+  const auto check = [both, done](const Error* error) {
+    if (both->failed) return;
+    if (error != nullptr) {
+      both->failed = true;
+      return done(*error);
+    }
+    if (!both->channel || !both->beneficiary) return;
+    done(ProviderFacts{both->channel->settled, both->channel->stake, *both->beneficiary});
+  };
+  reader.provider_channel(contracts.hermes, channel, ethereum::BlockTag::Latest,
+                          [both, check](const Result<chain::hermes::Channel>& found) {
+                            if (!found.ok()) return check(&found.error());
+                            both->channel = *found;
+                            check(nullptr);
+                          });
+  reader.beneficiary(contracts.registry, key.identity, [both, check](const Result<Address>& found) {
+    if (!found.ok()) return check(&found.error());
+    both->beneficiary = *found;
+    check(nullptr);
+  });
+}
+
+}  // namespace myst::hub

@@ -1,0 +1,226 @@
+#include "apps/hub/hermes_service.hpp"
+
+#include <cassert>
+#include <utility>
+
+#include "core/base/text.hpp"
+#include "drivers/hermes/server_codec.hpp"
+#include "platform/json/writer.hpp"
+
+namespace myst::hub {
+namespace {
+
+using core::hermes::Cause;
+using core::hermes::Refusal;
+using platform::HttpExchangePtr;
+using platform::HttpRequest;
+using platform::HttpResponse;
+
+HttpResponse json_answer(int status, std::string body) {
+  HttpResponse out;
+  out.status = status;
+  out.headers.add("Content-Type", "application/json");
+  out.body = std::move(body);
+  return out;
+}
+
+HttpResponse not_found() { return to_response({Cause::NotFound, "no such resource", ""}); }
+HttpResponse malformed(const Error& error) {
+  return to_response({Cause::MalformedJson, error.what, ""});
+}
+HttpResponse unsigned_request() {
+  return to_response({Cause::InvalidSignature, "the request is not signed", ""});
+}
+
+HttpResponse to_response(const core::hermes::Answer& answer) {
+  if (const auto* refusal = std::get_if<Refusal>(&answer)) return hub::to_response(*refusal);
+  if (const auto* promise = std::get_if<core::hermes::SignedPromise>(&answer)) {
+    return json_answer(200, hermes::write_promise(*promise));
+  }
+  if (const auto* data = std::get_if<std::vector<core::hermes::AccountData>>(&answer)) {
+    return json_answer(200, hermes::write_data(*data));
+  }
+  return json_answer(200, hermes::write_done());
+}
+
+std::string_view after(std::string_view path, std::string_view beginning) {
+  return path.substr(0, beginning.size()) == beginning ? path.substr(beginning.size())
+                                                       : std::string_view();
+}
+
+// Operators sit at this machine. A proxy in front of the hub sits here too, and names its callers.
+bool is_local(const HttpRequest& request) {
+  const IpAddress& ip = request.peer.ip;
+  return ip.is_loopback() && request.headers.find("X-Forwarded-For") == nullptr &&
+         request.headers.find("Forwarded") == nullptr;
+}
+
+}  // namespace
+
+HttpResponse to_response(const Refusal& refusal) {
+  return json_answer(core::hermes::http_status(refusal.cause), hermes::write_refusal(refusal));
+}
+
+std::string write_audit(const core::hermes::Audit& audit) {
+  std::string out;
+  json::Writer writer(out);
+  writer.begin_object()
+      .member("balanced", audit.balanced())
+      .member("consumers", audit.consumers)
+      .member("providers", audit.providers)
+      .member("agreements", audit.agreements)
+      .member("promised_by_consumers", audit.promised_by_consumers)
+      .member("promised_to_providers", audit.promised_to_providers)
+      .member("held", audit.held)
+      .member("opening", audit.opening)
+      .member("recovered", audit.recovered)
+      .member("cashable", audit.cashable)
+      .member("revealed_to_providers", audit.revealed_to_providers)
+      .member("fault_count", audit.fault_count)
+      .key("faults")
+      .begin_array();
+  for (const std::string& fault : audit.faults) writer.value(fault);
+  writer.end_array().end_object();
+  return out;
+}
+
+HermesService::HermesService(platform::Loop& loop, core::hermes::Hermes::Config config,
+                             const Signer& operator_key,
+                             std::unique_ptr<core::hermes::Ledger> ledger, ChainLookup& chain)
+    : loop_(loop),
+      machine_(std::move(config), operator_key),
+      ledger_(std::move(ledger)),
+      chain_(chain),
+      timer_(loop,
+             [this] {
+               machine_.handle_timeout(loop_.now());
+               pump();
+             }),
+      work_(loop),
+      self_(std::make_shared<HermesService*>(this)) {}
+
+HermesService::~HermesService() { *self_ = nullptr; }
+
+bool HermesService::is_ours(std::string_view path) {
+  return !after(path, "/api/v2/").empty() || !after(path, "/hermes/api/v2/").empty() ||
+         !after(path, "/admin/hermes/").empty();
+}
+
+bool HermesService::handle(const HttpRequest& request, const HttpExchangePtr& exchange) {
+  for (const std::string_view base : {"/api/v2/", "/hermes/api/v2/"}) {
+    if (const auto call = after(request.path, base); !call.empty()) {
+      route(call, request, exchange);
+      return true;
+    }
+  }
+  if (const auto call = after(request.path, "/admin/hermes/"); !call.empty()) {
+    admin(call, request, exchange);
+    return true;
+  }
+  return false;
+}
+
+void HermesService::route(std::string_view call, const HttpRequest& request,
+                          const HttpExchangePtr& exchange) {
+  const bool post = request.method == "POST";
+  const std::string& body = request.body;
+  const auto take = [&](auto parsed) {
+    if (!parsed.ok()) return exchange->respond(malformed(parsed.error()));
+    ask(std::move(*parsed), exchange);
+  };
+  if (post && call == "request_promise") return take(hermes::read_promise_request(body, false));
+  if (post && call == "pay_and_settle") return take(hermes::read_promise_request(body, true));
+  if (post && call == "reveal_r") return take(hermes::read_reveal(body));
+  if (post && call == "change_promise_fee") return take(hermes::read_change_fee(body));
+  if (post && (call == "provider/sync_promise" || call == "refresh_promise")) {
+    const auto signer = hermes::request_signer(request.headers.get("Authorization"), body);
+    if (!signer) return exchange->respond(unsigned_request());
+    if (call == "refresh_promise") return take(hermes::read_refresh(body, *signer));
+    return take(hermes::read_sync(body, *signer));
+  }
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  for (const bool consumer : {true, false}) {
+    const auto name = after(call, consumer ? "data/consumer/" : "data/provider/");
+    if (!get || name.empty()) continue;
+    const auto identity = Address::parse(name);
+    if (!identity.ok()) break;
+    if (consumer) return ask(core::hermes::ConsumerDataRequest{*identity}, exchange);
+    return ask(core::hermes::ProviderDataRequest{*identity}, exchange);
+  }
+  exchange->respond(not_found());
+}
+
+void HermesService::admin(std::string_view call, const HttpRequest& request,
+                          const HttpExchangePtr& exchange) {
+  if (!is_local(request)) return exchange->respond(not_found());
+  if (call == "audit" && request.method == "GET") {
+    return audit([exchange](const Result<core::hermes::Audit>& done) {
+      exchange->respond(done.ok()
+                            ? json_answer(200, write_audit(*done))
+                            : hub::to_response({Cause::Internal, "the ledger cannot be read", ""}));
+    });
+  }
+  if (call == "credit" && request.method == "POST") {
+    auto credit = hermes::read_credit(request.body);
+    if (!credit.ok()) return exchange->respond(malformed(credit.error()));
+    return ask(*credit, exchange);
+  }
+  exchange->respond(not_found());
+}
+
+void HermesService::ask(core::hermes::Request request, const HttpExchangePtr& exchange) {
+  const core::hermes::RequestId id = next_id_++;
+  open_.emplace(id, exchange);
+  machine_.handle_request(loop_.now(), id, std::move(request));
+  pump();
+}
+
+void HermesService::pump() {
+  if (pumping_) return;  // the chain may answer from inside the call
+  pumping_ = true;
+  while (const auto query = machine_.poll_query()) {
+    const auto answer = [weak = std::weak_ptr(self_), id = query->id](auto facts) {
+      const auto self = weak.lock();
+      if (self == nullptr || *self == nullptr) return;
+      (*self)->machine_.handle_facts((*self)->loop_.now(), id, std::move(facts));
+      (*self)->pump();
+    };
+    if (const auto* consumer = std::get_if<core::hermes::ConsumerKey>(&query->account)) {
+      chain_.consumer(*consumer, [answer](Result<core::hermes::ConsumerFacts> f) { answer(f); });
+    } else {
+      chain_.provider(std::get<core::hermes::ProviderKey>(query->account),
+                      [answer](Result<core::hermes::ProviderFacts> f) { answer(f); });
+    }
+  }
+  start_batch();
+  while (auto answered = machine_.poll_answer()) {
+    auto node = open_.extract(answered->id);
+    if (!node.empty()) node.mapped()->respond(to_response(answered->answer));
+  }
+  timer_.arm(machine_.next_timeout());
+  pumping_ = false;
+}
+
+void HermesService::start_batch() {
+  std::unique_ptr<core::hermes::Batch> next = machine_.poll_batch();
+  if (next == nullptr) return;
+  const auto batch = std::make_shared<std::unique_ptr<core::hermes::Batch>>(std::move(next));
+  const Status queued = work_.submit([this, batch] { (*batch)->run(*ledger_); },
+                                     [this, batch] {
+                                       machine_.handle_batch_done(loop_.now(), std::move(*batch));
+                                       pump();
+                                     });
+  assert(queued.ok());  // one batch is out at a time, operators' jobs leave it a place
+  (void)queued;
+}
+
+void HermesService::audit(std::function<void(Result<core::hermes::Audit>)> done) {
+  using Audited = Result<core::hermes::Audit>;
+  const Status queued = with_ledger<Audited>(
+      [](core::hermes::Ledger& ledger) { return core::hermes::audit(ledger); }, done);
+  if (!queued.ok()) done(queued.error());
+}
+
+void HermesService::finish() { work_.finish(); }
+
+}  // namespace myst::hub
