@@ -99,7 +99,7 @@ class World {
   // 'empty': nothing was ever sent on the chain. 'deployed': contracts, one Hermes at 4 %.
   async enter(state) {
     if (this.state === state) return;
-    for (const n of [ADMIN, PAYER, STRANGER]) this.signers[n] = await this.provider.getSigner(n);
+    for (const n of [ADMIN, PAYER, STRANGER]) this.signers[n] = await this.signer(n);
     this.operator = this.person('operator');
     await this.impersonate(this.operator.address);
     if (state === 'deployed') {
@@ -146,7 +146,20 @@ class World {
   async impersonate(address) {
     await this.rpc('anvil_setBalance', address, '0x56bc75e2d63100000');
     await this.rpc('anvil_impersonateAccount', address);
-    return this.provider.getSigner(address);
+    return this.signer(address);
+  }
+
+  // An account whose transactions are in a block when they are said to be sent: anvil mines at
+  // once, but answers before.
+  async signer(account) {
+    const signer = await this.provider.getSigner(account);
+    const send = signer.sendTransaction.bind(signer);
+    signer.sendTransaction = async (transaction) => {
+      const sent = await send(transaction);
+      while (!await this.provider.getTransactionReceipt(sent.hash)) await new Promise((resolve) => setTimeout(resolve, 2));
+      return sent;
+    };
+    return signer;
   }
 
   // ---- money ----
