@@ -55,7 +55,10 @@ function otherArtifacts(folder) {
   const read = (name) => {
     const artifact = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`)));
     // The getter in getHermes' answer: an ABI type ethers does not read.
-    artifact.abi = JSON.parse(JSON.stringify(artifact.abi).replaceAll('"type":"function"}', '"type":"bytes24"}'));
+    const readable = (value) => ({ ...value, type: value.type === 'function' ? 'bytes24' : value.type, components: value.components && value.components.map(readable) });
+    for (const entry of artifact.abi) {
+      for (const list of ['inputs', 'outputs']) if (entry[list]) entry[list] = entry[list].map(readable);
+    }
     return artifact;
   };
   return Object.fromEntries(['Registry', 'ChannelImplementation', 'HermesImplementation', 'MystToken', 'OldMystToken'].map((n) => [n, read(n)]));
