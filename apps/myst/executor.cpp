@@ -10,7 +10,6 @@ namespace myst::app {
 namespace {
 
 constexpr Duration kShutdownLimit = std::chrono::seconds(10);
-constexpr int kPortTries = 200;
 constexpr Error kNoChain{Errc::Unsupported, 0, "this network has no chain"};
 
 }  // namespace
@@ -47,6 +46,7 @@ Executor::Executor(Parts parts, Config config, OnEvent on_event)
                        node.handle_broker_message(now, broker, tag, reply, payload);
                      });
                    }}),
+      ports_(parts.loop, parts.rng, config_.first_port, config_.end_port),
       bypass_(parts.loop, parts.tunnels, config_.backend_hosts),
       timer_(parts.loop,
              [this] { run([](core::Node& node, Now now) { node.handle_timeout(now); }); }),
@@ -97,23 +97,8 @@ void Executor::log_failure(const char* what, const Error& error) {
 
 // --- datagrams
 
-Result<platform::UdpSocket> Executor::open_port() {
-  const auto count = static_cast<std::uint64_t>(config_.last_port - config_.first_port) + 1;
-  Error last{Errc::Unavailable, 0, "no free UDP port in udp.ports"};
-  const std::uint64_t start = parts_.rng.below(count);
-  for (std::uint64_t i = 0; i < count && i < kPortTries; ++i) {
-    platform::UdpSocket::Options options;
-    options.local =
-        Endpoint{IpAddress(), static_cast<std::uint16_t>(config_.first_port + (start + i) % count)};
-    auto socket = platform::UdpSocket::open(parts_.loop, options);
-    if (socket.ok()) return socket;
-    last = socket.error();
-  }
-  return last;
-}
-
 void Executor::execute(core::node::UdpOpen&& action) {
-  auto socket = open_port();
+  auto socket = ports_.take();
   if (!socket.ok()) {
     answer(action.id, Result<Outcome>(socket.error()));
     return;

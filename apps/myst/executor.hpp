@@ -20,6 +20,7 @@
 #include "drivers/storage/store.hpp"
 #include "platform/log/log.hpp"
 #include "platform/loop/timer.hpp"
+#include "platform/net/port_pool.hpp"
 #include "platform/net/udp_socket.hpp"
 
 namespace myst::app {
@@ -38,8 +39,7 @@ class Executor {
   struct Config {
     core::node::Config node;
     Brokers::Config brokers;
-    std::uint16_t first_port = 10000;
-    std::uint16_t last_port = 59999;
+    std::uint16_t first_port = 10000, end_port = 60000;  // udp.ports; the end is not part of it
     std::vector<std::string> backend_hosts;  // discovery, location, brokers: for BypassBackends
   };
   using OnEvent = std::function<void(const core::node::Event&)>;
@@ -122,7 +122,6 @@ class Executor {
   }
   void close_tunnel(ActionId id, core::node::TunnelId tunnel);
   void path_changed();
-  Result<platform::UdpSocket> open_port();
   platform::UniqueFd take_socket(const std::optional<core::node::SocketId>& id);
   void log_failure(const char* what, const Error& error);
   bool idle() const;
@@ -132,6 +131,7 @@ class Executor {
   OnEvent on_event_;
   core::Node node_;
   Brokers brokers_;
+  platform::PortPool ports_;
   BackendBypass bypass_;
   platform::Timer timer_;
   std::map<core::node::SocketId, platform::UdpSocket> sockets_;

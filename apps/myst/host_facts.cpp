@@ -22,7 +22,7 @@ HostFacts::HostFacts(platform::Loop& loop, Rng& rng, platform::HttpClient& http,
       config_(std::move(config)),
       stun_(parse(config_.stun_servers)),
       port_check_(parse(config_.port_check_servers)),
-      ports_(loop, rng) {}
+      ports_(loop, rng, platform::PortPool(loop, rng, config_.first_port, config_.end_port)) {}
 
 HostFacts::~HostFacts() = default;
 
@@ -167,7 +167,9 @@ void HostFacts::network_facts(FactsDone done) {
       facts.stun_servers = endpoints(stun_);
       const auto checkers = endpoints(port_check_);
       if (watch_ports_) ports_.run(checkers);
-      if (ports_.worth_checking()) facts.port_check_servers = checkers;
+      if (config_.only_open_ports || ports_.worth_checking()) {
+        facts.port_check_servers = checkers;
+      }
       done(std::move(facts));
     });
   });

@@ -25,8 +25,12 @@ class HostFacts {
     std::string location_url;  // type oracle
     // Type manual: what the owner says, with the public address from the detector.
     std::optional<core::ProposalLocation> manual;
-    std::vector<std::string> stun_servers;        // host:port
-    std::vector<std::string> port_check_servers;  // host:port
+    std::vector<std::string> stun_servers;               // host:port
+    std::vector<std::string> port_check_servers;         // host:port
+    std::uint16_t first_port = 10000, end_port = 60000;  // udp.ports, without the end
+    // There is no other way to be reached than open ports: they are checked for each consumer,
+    // whatever was found before.
+    bool only_open_ports = false;
   };
   using LocationDone = std::function<void(Result<discovery::LocationAnswer>)>;
   using FactsDone = std::function<void(Result<core::node::NetworkFacts>)>;

@@ -16,7 +16,7 @@ void PortProbe::run(const std::vector<Endpoint>& servers) {
   const Instant now = loop_.instant();
   if (check_ || servers.empty()) return;
   if (verdict_ && now - verdict_->at < kKeep) return;
-  auto checked = platform::UdpSocket::open(loop_, {});
+  auto checked = ports_.take();
   auto asking = platform::UdpSocket::open(loop_, {});
   if (!checked.ok() || !asking.ok()) return;
   checked_.emplace(std::move(*checked));

@@ -11,14 +11,17 @@
 #include "core/nat/port_check.hpp"
 #include "platform/loop/loop.hpp"
 #include "platform/loop/timer.hpp"
+#include "platform/net/port_pool.hpp"
 #include "platform/net/udp_socket.hpp"
 
 namespace myst::app {
 
 class PortProbe {
  public:
-  PortProbe(platform::Loop& loop, Rng& rng)
-      : loop_(loop), rng_(rng), timer_(loop, [this] { end(false); }) {}
+  // The port that is checked is one of those that consumers will be told: an owner forwards that
+  // range and no other port.
+  PortProbe(platform::Loop& loop, Rng& rng, platform::PortPool ports)
+      : loop_(loop), rng_(rng), ports_(ports), timer_(loop, [this] { end(false); }) {}
 
   // A verdict younger than an hour is kept; a probe that runs goes on.
   void run(const std::vector<Endpoint>& servers);
@@ -35,6 +38,7 @@ class PortProbe {
 
   platform::Loop& loop_;
   Rng& rng_;
+  platform::PortPool ports_;
   platform::Timer timer_;
   std::optional<core::PortCheck> check_;
   std::optional<platform::UdpSocket> checked_, asking_;

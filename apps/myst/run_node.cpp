@@ -11,7 +11,6 @@
 
 #include "apps/myst/build_info.hpp"
 #include "apps/myst/chains.hpp"
-#include "apps/myst/clock_check.hpp"
 #include "apps/myst/executor.hpp"
 #include "apps/myst/network_join.hpp"
 #include "apps/myst/node_service.hpp"
@@ -95,6 +94,9 @@ HostFacts::Config facts_config(const core::NodeConfig& config) {
   }
   out.stun_servers = config.list("stun-servers");
   out.port_check_servers = config.list("port-check-servers");
+  const auto methods = traversal(config);
+  out.only_open_ports =
+      methods == std::vector<core::node::TraversalMethod>{core::node::TraversalMethod::Manual};
   return out;
 }
 
@@ -140,29 +142,9 @@ class Program {
   }
 
  private:
-  void check_clock(std::string_view date) {
-    switch (clock_.look(date, loop_.now().wall)) {
-      case ClockCheck::Verdict::Nothing:
-        break;
-      case ClockCheck::Verdict::WentWrong:
-        log::error(
-            "this machine's clock is wrong: set it (timedatectl set-ntp true); until then brokers "
-            "refuse what it signs",
-            clock_.ahead().count() > 0 ? "ahead_s" : "behind_s",
-            clock_.ahead().count() > 0 ? clock_.ahead().count() : -clock_.ahead().count());
-        break;
-      case ClockCheck::Verdict::IsRight:
-        log::info("this machine's clock is right again");
-        break;
-    }
-  }
-
-  platform::HttpClient::Options http_options() {
+  platform::HttpClient::Options http_options() const {
     platform::HttpClient::Options options;
     options.user_agent = "Mysterium node(" + build().version + "; https://mysterium.network)";
-    options.observe = [this](const platform::HttpResponse& answer) {
-      check_clock(answer.headers.get("Date"));
-    };
     return options;
   }
 
@@ -266,7 +248,12 @@ class Program {
              " is neither chains.1.chainID nor chains.2.chainID with a registry";
     }
     chains_ = std::make_unique<Chains>(loop_, *store_, chains);
-    facts_ = std::make_unique<HostFacts>(loop_, rng_, http_, facts_config(config_));
+    const auto ports = core::parse_port_range(config_.text("udp.ports"));
+    if (!ports.ok()) return "udp.ports: '" + config_.text("udp.ports") + "' is no range from:to";
+    HostFacts::Config facts = facts_config(config_);
+    facts.first_port = ports->first;
+    facts.end_port = ports->last;
+    facts_ = std::make_unique<HostFacts>(loop_, rng_, http_, std::move(facts));
     Market::Config market;
     market.discovery_url = without_slash(config_.text("discovery.address"));
     market.access_policy_url = config_.text("access-policy.address");
@@ -287,10 +274,8 @@ class Program {
     if (executor.brokers.servers.empty()) return "no broker-address is configured";
     executor.brokers.version = build().version;
     executor.node = node_config(config_, chains, executor.brokers.servers);
-    const auto ports = core::parse_port_range(config_.text("udp.ports"));
-    if (!ports.ok()) return "udp.ports: '" + config_.text("udp.ports") + "' is no range from:to";
     executor.first_port = ports->first;
-    executor.last_port = static_cast<std::uint16_t>(ports->last - (ports->last > ports->first));
+    executor.end_port = ports->last;
     for (const auto& server : executor.brokers.servers) {
       executor.backend_hosts.push_back(server.host);
     }
@@ -410,7 +395,6 @@ class Program {
   platform::Loop loop_;
   platform::SystemRng rng_;
   platform::WorkQueue work_;
-  ClockCheck clock_;
   platform::HttpClient http_;
   platform::Timer retry_;
   std::vector<std::unique_ptr<platform::SignalWatcher>> signals_;
