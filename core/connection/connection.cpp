@@ -155,14 +155,16 @@ void Connection::on_dial_failed(Now now, const std::string& reason) {
 }
 
 void Connection::on_dialed(Now now, DialedChannel dialed) {
-  context_.fx.emit(Trace{{}, dialed.direct ? "Consumer P2P channel creation" : "Consumer P2P dial (pinger)",
-                         now.instant - stage_began_});
+  context_.fx.emit(
+      Trace{{},
+            dialed.direct ? "Consumer P2P channel creation" : "Consumer P2P dial (pinger)",
+            now.instant - stage_began_});
   service_socket_ = dialed.service_socket;
   service_port_ = dialed.service_port;
   service_peer_ = dialed.service_peer;
   excluded_ = dialed.excluded;
-  link_ = std::make_unique<PeerLink>(context_, std::move(dialed.channel), dialed.socket,
-                                     dialed.peer);
+  link_ =
+      std::make_unique<PeerLink>(context_, std::move(dialed.channel), dialed.socket, dialed.peer);
   link_->on_request([this](Now at, Channel::Incoming& request) { on_peer_request(at, request); });
   link_->on_lost([this](Now at) { lost(at, "channel to the provider broke"); });
   const GrandTotals::Key key{context_.config.chain.chain_id, options_.consumer, record_.hermes};
@@ -198,9 +200,11 @@ void Connection::create_session(Now now) {
   } else {
     request.config = to_bytes(as_bytes("null"));
   }
-  const Status sent = link_->request(
-      now, owner_, topic::kSessionCreate, request.encode(), kSessionTimeout,
-      [this](Now at, Result<Bytes>& answer, const std::string& text) { created(at, answer, text); });
+  const Status sent =
+      link_->request(now, owner_, topic::kSessionCreate, request.encode(), kSessionTimeout,
+                     [this](Now at, Result<Bytes>& answer, const std::string& text) {
+                       created(at, answer, text);
+                     });
   if (!sent.ok()) fail(now, ConnectError::SessionCreate, sent.error().what);
 }
 
@@ -257,8 +261,9 @@ void Connection::open_tunnel(Now now) {
   ConsumerTunnelOpen open{};
   const auto key = parse_wireguard_key(tunnel_config_.provider_key);
   if (!key.ok()) return fail(now, ConnectError::Start, "provider's key cannot be read");
-  // The agreed path of the service socket: the reference takes the address out of the configuration,
-  // which is the same one, but for two nodes on one host, where only the path is sure to work.
+  // The agreed path of the service socket: the reference takes the address out of the
+  // configuration, which is the same one, but for two nodes on one host, where only the path is
+  // sure to work.
   open.endpoint = service_peer_;
 
   const auto offered = parse_ip_list(tunnel_config_.dns_ips);
@@ -272,8 +277,11 @@ void Connection::open_tunnel(Now now) {
       }
       open.dns = *offered;
       break;
-    case DnsOption::Kind::System: break;
-    case DnsOption::Kind::Servers: open.dns = options_.dns.servers; break;
+    case DnsOption::Kind::System:
+      break;
+    case DnsOption::Kind::Servers:
+      open.dns = options_.dns.servers;
+      break;
   }
   const bool takes_over = held_tunnel_ != 0;
   if (!takes_over) {
@@ -321,7 +329,8 @@ void Connection::open_tunnel(Now now) {
     context_.fx.ask(owner_, KillSwitchOn{0, slot_, link_name_, {excluded_}},
                     [this](Now then, Result<Outcome>& on) {
                       if (on.ok()) return;
-                      fail(then, ConnectError::Start, std::string("kill switch: ") + on.error().what);
+                      fail(then, ConnectError::Start,
+                           std::string("kill switch: ") + on.error().what);
                     });
   });
 }

@@ -1,5 +1,6 @@
-// One connection of a consumer, in one slot: finds a provider, dials, pays, opens the tunnel, watches
-// over it, takes everything down again (reference: core/connection/manager.go). A part of the node.
+// One connection of a consumer, in one slot: finds a provider, dials, pays, opens the tunnel,
+// watches over it, takes everything down again (reference: core/connection/manager.go). A part of
+// the node.
 //
 // A connection that ends is over at once for its user; the last words to the provider (a status
 // report, session destroy) go out in the background (Farewells).
@@ -61,7 +62,15 @@ class Connection final : public TunnelUser, public Dial::Host {
   // Idle -> Finding -> Validating -> Dialing -> Creating -> Starting -> Running -> Closing -> Idle
   // Any of them may go to Closing; Running may go to Holding, and from there round again.
   enum class Stage : std::uint8_t {
-    Idle, Finding, Validating, Dialing, Creating, Starting, Running, Holding, Closing,
+    Idle,
+    Finding,
+    Validating,
+    Dialing,
+    Creating,
+    Starting,
+    Running,
+    Holding,
+    Closing,
   };
 
   // Way up
@@ -92,9 +101,9 @@ class Connection final : public TunnelUser, public Dial::Host {
   void fail(Now now, ConnectError error, const std::string& reason);
   void close(Now now, const std::string& reason);
   void end_session(Now now);
-  void leave(Now now);          // the channel goes to the farewells
+  void leave(Now now);  // the channel goes to the farewells
   void count_last(Now now, const node::Outcome& outcome);
-  void closed_one(Now now);     // one of the things awaited while Closing
+  void closed_one(Now now);  // one of the things awaited while Closing
   void finish(Now now);
   void set_state(ConnectionState state);
   void report(Now now, pb::ConnectivityStatus code, const std::string& text);
@@ -111,8 +120,8 @@ class Connection final : public TunnelUser, public Dial::Host {
   Stage stage_ = Stage::Idle;
   ConnectionState state_ = ConnectionState::NotConnected;
   std::string reason_;
-  bool awaiting_done_ = false;   // a ConnectDone is owed
-  bool reconnecting_ = false;    // this round replaces a held connection
+  bool awaiting_done_ = false;  // a ConnectDone is owed
+  bool reconnecting_ = false;   // this round replaces a held connection
   int attempts_ = 0;
   std::optional<Instant> retry_at_;
   Instant connect_began_, stage_began_;

@@ -21,7 +21,8 @@ void Connection::on_peer_request(Now now, Channel::Incoming& request) {
   }
   if (request.topic == topic::kPaymentInvoice && payer_) {
     const Status status = payer_->handle_invoice(now, request.data);
-    link_->reply(now, request.id, status.ok() ? Reply::success() : Reply::failure(status.error().what));
+    link_->reply(now, request.id,
+                 status.ok() ? Reply::success() : Reply::failure(status.error().what));
     return drain_payer(now);
   }
   link_->reply(now, request.id, Reply::no_handler());
@@ -34,11 +35,12 @@ void Connection::drain_payer(Now now) {
     if (auto* store = std::get_if<InvoicePayer::Store>(&*action)) {
       StorePayment a{0, std::move(store->record), context_.config.chain.chain_id, record_.hermes,
                      store->grand_total};
-      context_.fx.ask(owner_, std::move(a), [this, token = store->token](Now at, Result<Outcome>& r) {
-        if (!payer_) return;
-        payer_->handle_stored(at, token, status_of(r));
-        drain_payer(at);
-      });
+      context_.fx.ask(owner_, std::move(a),
+                      [this, token = store->token](Now at, Result<Outcome>& r) {
+                        if (!payer_) return;
+                        payer_->handle_stored(at, token, status_of(r));
+                        drain_payer(at);
+                      });
     } else if (auto* send = std::get_if<InvoicePayer::Send>(&*action)) {
       // Not delivered: the next promise covers it.
       if (link_) {
@@ -110,26 +112,27 @@ void Connection::check_ip(Now now) {
   ip_check_at_.reset();
   if (state_ != ConnectionState::Connected || original_ip_.is_unspecified()) return;
   ++ip_rounds_;
-  context_.fx.ask(owner_, FindPublicIp{}, [this, session = record_.id](Now at, Result<Outcome>& result) {
-    if (stage_ != Stage::Running || record_.id != session) return;
-    const auto ip = outcome_of<IpAddress>(result);
-    if (ip.ok() && *ip != original_ip_) return report(at, pb::ConnectivityStatus::Ok, {});
-    if (ip_rounds_ < context_.config.ip_checks) {
-      ip_check_at_ = at.instant + context_.config.ip_check_pause;
-      return;
-    }
-    // An address that could not be found proves nothing either way.
-    if (!ip.ok()) return;
-    report(at, pb::ConnectivityStatus::SessionIpNotChanged, "ip not changed");
-    context_.fx.emit(ConnectionChanged{slot_, ConnectionState::IpNotChanged, record_.id, {}});
-  });
+  context_.fx.ask(
+      owner_, FindPublicIp{}, [this, session = record_.id](Now at, Result<Outcome>& result) {
+        if (stage_ != Stage::Running || record_.id != session) return;
+        const auto ip = outcome_of<IpAddress>(result);
+        if (ip.ok() && *ip != original_ip_) return report(at, pb::ConnectivityStatus::Ok, {});
+        if (ip_rounds_ < context_.config.ip_checks) {
+          ip_check_at_ = at.instant + context_.config.ip_check_pause;
+          return;
+        }
+        // An address that could not be found proves nothing either way.
+        if (!ip.ok()) return;
+        report(at, pb::ConnectivityStatus::SessionIpNotChanged, "ip not changed");
+        context_.fx.emit(ConnectionChanged{slot_, ConnectionState::IpNotChanged, record_.id, {}});
+      });
   (void)now;
 }
 
 void Connection::watch_price(Now now) {
   price_watch_.next = now.instant + context_.config.price_check_interval;
-  const auto current = context_.prices.current(record_.provider_country, record_.ip_type,
-                                               record_.service_type);
+  const auto current =
+      context_.prices.current(record_.provider_country, record_.ip_type, record_.service_type);
   if (!context_.prices.loaded() || !current || !has_dropped(price_watch_.agreed, *current)) return;
   (void)disconnect(now, "price has dropped: connect again to pay less");
 }
@@ -153,7 +156,8 @@ void Connection::on_tunnel_lost(Now now, const Error& why) {
 void Connection::lost(Now now, const std::string& reason) {
   if (stage_ == Stage::Idle || stage_ == Stage::Closing || stage_ == Stage::Holding) return;
   if (stage_ != Stage::Running) {
-    const auto error = stage_ == Stage::Starting ? ConnectError::StreamEnded : ConnectError::SessionCreate;
+    const auto error =
+        stage_ == Stage::Starting ? ConnectError::StreamEnded : ConnectError::SessionCreate;
     return fail(now, error, reason);
   }
   if (context_.config.keep_connected_on_fail) return hold(now, reason);
@@ -245,7 +249,8 @@ void Connection::settle(Now now) {
 
 void Connection::set_state(ConnectionState state) {
   state_ = state;
-  context_.fx.emit(ConnectionChanged{slot_, state, session_open_ ? record_.id : std::string(), reason_});
+  context_.fx.emit(
+      ConnectionChanged{slot_, state, session_open_ ? record_.id : std::string(), reason_});
 }
 
 void Connection::done(std::optional<ConnectError> error, const std::string& reason) {
@@ -319,7 +324,8 @@ void Connection::fail(Now now, ConnectError error, const std::string& reason) {
   if (dial_ && stage_ == Stage::Dialing) dial_->cancel(now);
   if (started) {
     report(now, pb::ConnectivityStatus::ConnectionFailed, reason);
-    context_.fx.emit(ConnectionChanged{slot_, ConnectionState::ConnectionFailed, record_.id, reason});
+    context_.fx.emit(
+        ConnectionChanged{slot_, ConnectionState::ConnectionFailed, record_.id, reason});
     set_state(ConnectionState::Canceled);
     set_state(ConnectionState::Disconnecting);
   }

@@ -15,8 +15,8 @@ void Farewells::close(Item& item) {
   if (!item.excluded.is_unspecified()) context_.fx.tell(ReleaseAddress{item.excluded});
 }
 
-void Farewells::add(Now now, std::unique_ptr<PeerLink> link,
-                    std::optional<SocketId> service_socket, const IpAddress& excluded) {
+void Farewells::add(Now now, std::unique_ptr<PeerLink> link, std::optional<SocketId> service_socket,
+                    const IpAddress& excluded) {
   if (list_.size() >= kMax) {
     close(list_.front());
     list_.erase(list_.begin());

@@ -119,8 +119,8 @@ void DialogHost::run(Now, dialog::BrokerSubscribe& a) {
   const std::uint32_t tag = context_.new_tag();
   tags_[a.tag] = tag;
   context_.subscriptions[tag] = {this, a.tag};
-  context_.fx.tell(BrokerSubscribe{broker_, tag, std::move(a.subject),
-                                   a.signed_form ? signer_ : nullptr});
+  context_.fx.tell(
+      BrokerSubscribe{broker_, tag, std::move(a.subject), a.signed_form ? signer_ : nullptr});
 }
 
 void DialogHost::run(Now, dialog::BrokerUnsubscribe& a) { unsubscribe(a.tag); }

@@ -1,5 +1,6 @@
-// Executes what a dialog machine (ConsumerDial, ProviderListener) asks for, with the node's effects:
-// its ids of sockets, tags and requests become the node's, its outcomes come back to the hooks.
+// Executes what a dialog machine (ConsumerDial, ProviderListener) asks for, with the node's
+// effects: its ids of sockets, tags and requests become the node's, its outcomes come back to the
+// hooks.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,8 @@ class DialogHost : public SocketUser, public BrokerUser {
   std::uint32_t release_mapping(std::uint32_t exchange);
 
   virtual void on_facts(Now now, const Result<dialog::NetworkFacts>& facts) = 0;
-  virtual void on_udp_opened(Now now, dialog::SocketId socket, const Result<std::uint16_t>& port) = 0;
+  virtual void on_udp_opened(Now now, dialog::SocketId socket,
+                             const Result<std::uint16_t>& port) = 0;
   virtual void on_udp(Now now, dialog::SocketId socket, const Endpoint& from, ByteSpan bytes) = 0;
   virtual void on_broker_connected(Now now, const Status& status) = 0;
   virtual void on_broker_reply(Now now, std::uint32_t request, const Result<Bytes>& payload) = 0;

@@ -1,5 +1,5 @@
-// What the parts of a node want done, and who waits for the answer. One queue a node; parts ask with
-// a continuation, which runs when the executor answers, unless the part has been forgotten.
+// What the parts of a node want done, and who waits for the answer. One queue a node; parts ask
+// with a continuation, which runs when the executor answers, unless the part has been forgotten.
 #pragma once
 
 #include <cstdint>

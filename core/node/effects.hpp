@@ -2,9 +2,9 @@
 // between the sans-IO node (core/node/node.hpp) and its executor (apps/myst; tests/sim).
 //
 // An action that carries an `id` is answered exactly once by Node::handle_action_done(now, id,
-// result); its comment names the Outcome of success. Actions without an id have no answer: what goes
-// wrong with them is the executor's to log. Actions are executed in the order they are polled; the
-// answers may come in any order, and at once. Ids are never reused.
+// result); its comment names the Outcome of success. Actions without an id have no answer: what
+// goes wrong with them is the executor's to log. Actions are executed in the order they are polled;
+// the answers may come in any order, and at once. Ids are never reused.
 //
 // Nothing here is a callback into the node; an executor that has lost something (a broker
 // connection, a tunnel) says so with the Node::handle_* named at the action.
@@ -34,10 +34,10 @@
 
 namespace myst::core::node {
 
-using ActionId = std::uint64_t;   // 0: none
-using SocketId = std::uint32_t;   // UDP sockets
-using BrokerId = std::uint32_t;   // broker connections
-using TunnelId = std::uint32_t;   // WireGuard devices
+using ActionId = std::uint64_t;  // 0: none
+using SocketId = std::uint32_t;  // UDP sockets
+using BrokerId = std::uint32_t;  // broker connections
+using TunnelId = std::uint32_t;  // WireGuard devices
 
 // --- broker -------------------------------------------------------------------------------------
 
@@ -47,9 +47,9 @@ using TunnelId = std::uint32_t;   // WireGuard devices
 constexpr BrokerId kOwnBroker = 0;
 
 // A connection for one dial, to one of these addresses (as in the proposal's contact: normalise
-// them). Answer: Done, when subscriptions and requests can be sent. If it is lost later the executor
-// reconnects and repeats the subscriptions by itself. It may be served by a connection that is open
-// already to one of these servers, the own one too.
+// them). Answer: Done, when subscriptions and requests can be sent. If it is lost later the
+// executor reconnects and repeats the subscriptions by itself. It may be served by a connection
+// that is open already to one of these servers, the own one too.
 struct BrokerOpen {
   ActionId id;
   BrokerId broker;
@@ -58,9 +58,9 @@ struct BrokerOpen {
 struct BrokerClose {  // its requests are answered with Cancelled or not at all
   BrokerId broker;
 };
-// Messages -> Node::handle_broker_message(now, broker, tag, reply subject, payload). With a signer the
-// subject goes out in its signed form (core/identity/signed_subject.hpp), signed at the moment it is
-// sent. A subscription outlives a lost connection: the executor repeats it, signed afresh.
+// Messages -> Node::handle_broker_message(now, broker, tag, reply subject, payload). With a signer
+// the subject goes out in its signed form (core/identity/signed_subject.hpp), signed at the moment
+// it is sent. A subscription outlives a lost connection: the executor repeats it, signed afresh.
 struct BrokerSubscribe {
   BrokerId broker;
   std::uint32_t tag;  // unique in the node
@@ -86,9 +86,9 @@ struct BrokerRequest {
 };
 
 // A proposal to the market, through the own broker: JSON {"proposal":{...}} published under `topic`
-// ("*.proposal-register.v3"; the star is a literal) in its signed form (core/identity/signed_subject,
-// signed at the moment it is sent). Answer: Done when it was handed to a live connection, else
-// Unavailable.
+// ("*.proposal-register.v3"; the star is a literal) in its signed form
+// (core/identity/signed_subject, signed at the moment it is sent). Answer: Done when it was handed
+// to a live connection, else Unavailable.
 struct PublishProposal {
   ActionId id;
   std::string topic;
@@ -151,14 +151,14 @@ struct ExcludeAddress {
 struct ReleaseAddress {
   IpAddress ip;
 };
-// While on, what this host has to reach to find another provider (discovery, location, brokers) stays
-// outside the tunnel of that slot, which is dead.
+// While on, what this host has to reach to find another provider (discovery, location, brokers)
+// stays outside the tunnel of that slot, which is dead.
 struct BypassBackends {
   int slot;
   bool on;
 };
-// Nothing leaves this host but through the tunnel of this connection and to `allowed`. Stays on when
-// the tunnel is closed. Answer: Done.
+// Nothing leaves this host but through the tunnel of this connection and to `allowed`. Stays on
+// when the tunnel is closed. Answer: Done.
 struct KillSwitchOn {
   ActionId id;
   int slot;
@@ -176,9 +176,9 @@ struct KillSwitchOff {
 struct ServiceTunnelOpen {
   ActionId id;
   TunnelId tunnel;
-  std::string link;    // "myst3"; a device of that name that is not ours: AlreadyExists
-  IpPrefix network;    // 10.182.3.0/24
-  IpPrefix address;    // 10.182.3.1/24
+  std::string link;  // "myst3"; a device of that name that is not ours: AlreadyExists
+  IpPrefix network;  // 10.182.3.0/24
+  IpPrefix address;  // 10.182.3.1/24
   Secret<32> private_key;
   x25519::PublicKey peer{};
   // WireGuard listens on this very port. The socket that has it open is closed, or becomes the
@@ -201,9 +201,9 @@ struct ServiceTunnelClose {
 struct ConsumerTunnelOpen {
   ActionId id;
   TunnelId tunnel;
-  int slot = 0;        // not 0: proxy mode, no routes, a listener on that port
+  int slot = 0;  // not 0: proxy mode, no routes, a listener on that port
   std::string link;
-  IpPrefix address;    // 10.182.3.2/24, host bits kept
+  IpPrefix address;  // 10.182.3.2/24, host bits kept
   Secret<32> private_key;
   x25519::PublicKey peer{};
   Endpoint endpoint;
@@ -232,13 +232,15 @@ struct FindProposals {
   ProposalFilter filter;
   SortBy sort = SortBy::None;
 };
-// GET <access-policy.address>?identity-value=<identity>: any 2xx allows. Answer: Done; an error denies.
+// GET <access-policy.address>?identity-value=<identity>: any 2xx allows. Answer: Done; an error
+// denies.
 struct CheckAccess {
   ActionId id;
   Address consumer;
 };
-// Only with a chain. Answer: Done when registered; NotFound: not registered yet; other errors: could
-// not be asked. Either way it is asked again later. Events about it -> Node::handle_registered.
+// Only with a chain. Answer: Done when registered; NotFound: not registered yet; other errors:
+// could not be asked. Either way it is asked again later. Events about it ->
+// Node::handle_registered.
 struct CheckRegistration {
   ActionId id;
   Address identity;
@@ -324,7 +326,6 @@ struct TunnelCounters {
 using Outcome = std::variant<Done, Port, Bytes, NetworkFacts, IpAddress, ProposalLocation,
                              ProposalList, Wei, TunnelCounters>;
 
-
 // --- events -------------------------------------------------------------------------------------
 
 enum class ServiceState : std::uint8_t { Starting, Running, NotRunning };
@@ -381,7 +382,7 @@ enum class ConnectionState : std::uint8_t {
   Disconnecting,
   Canceled,
   OnHold,
-  IpNotChanged,      // these two are events only
+  IpNotChanged,  // these two are events only
   ConnectionFailed,
 };
 const char* to_string(ConnectionState state);  // as the API writes them

@@ -14,7 +14,8 @@ namespace myst::core {
 using namespace node;  // the whole file composes what stands there
 
 struct Node::Impl {
-  Impl(const Config& config, Rng& rng) : context(config, rng), provider(context), farewells(context) {}
+  Impl(const Config& config, Rng& rng)
+      : context(config, rng), provider(context), farewells(context) {}
 
   // Drains channels and removes what has ended, after each input.
   void settle(Now now) {
@@ -118,7 +119,8 @@ void Node::handle_policies(std::vector<Address> allowed, bool dns_rules) {
 
 void Node::shutdown(Now now) {
   impl_->stopping = true;
-  for (auto& entry : impl_->connections) (void)entry.second->disconnect(now, "node is shutting down");
+  for (auto& entry : impl_->connections)
+    (void)entry.second->disconnect(now, "node is shutting down");
   impl_->provider.stop_all(now);
   impl_->settle(now);
 }
@@ -207,7 +209,8 @@ std::optional<Action> Node::poll_action() { return impl_->context.fx.poll_action
 std::optional<Event> Node::poll_event() { return impl_->context.fx.poll_event(); }
 
 std::optional<Instant> Node::next_timeout() const {
-  std::optional<Instant> next = earliest(impl_->provider.next_timeout(), impl_->farewells.next_timeout());
+  std::optional<Instant> next =
+      earliest(impl_->provider.next_timeout(), impl_->farewells.next_timeout());
   for (const auto& entry : impl_->connections) next = earliest(next, entry.second->next_timeout());
   return next;
 }

@@ -12,14 +12,16 @@
 // Start:  the executor connects the own broker and calls handle_broker_connected each time it is
 //         connected (again), handle_broker_lost when it is not. start_service works before that: it
 //         announces as soon as it can.
-// Action: executed in the order polled. One with an id is answered once with handle_action_done; the
+// Action: executed in the order polled. One with an id is answered once with handle_action_done;
+// the
 //         answer may be given from inside the loop above (the node only queues what follows).
 // Stop:   shutdown(now), drain, wait until idle(), drop the node. Everything it opened (tunnels,
-//         routes, kill switch, sockets) it has closed by actions by then; proposals are unregistered.
+//         routes, kill switch, sockets) it has closed by actions by then; proposals are
+//         unregistered.
 //
 // Who pays for what: a message that commits this node (payment, invoice, first reply of a session)
-// leaves only after the Store* action it depends on was answered with Done. A failing disk thus ends
-// sessions with a reason, never silently.
+// leaves only after the Store* action it depends on was answered with Done. A failing disk thus
+// ends sessions with a reason, never silently.
 //
 // Memory is bounded by Config's capacities; what "full" means stands there.
 #pragma once
@@ -59,8 +61,8 @@ class Node {
   // Running services and connections of it go on with what they hold; new ones are refused.
   void handle_locked(Now now, const Address& identity);
 
-  // The id (UUID) of the instance, in state Starting; ServiceChanged tells the rest (Running when it
-  // is ready for consumers, or NotRunning with a reason). AlreadyExists: this identity runs that
+  // The id (UUID) of the instance, in state Starting; ServiceChanged tells the rest (Running when
+  // it is ready for consumers, or NotRunning with a reason). AlreadyExists: this identity runs that
   // type. Unauthorized: not unlocked. Unsupported: no such type. Full.
   Result<std::string> start_service(Now now, const node::StartService& request);
   // NotFound. Rejected: a `monitoring` service does not stop on request. Sessions are closed.
@@ -73,8 +75,9 @@ class Node {
   Status disconnect(Now now, int slot);
 
   void set_origin_country(std::string country);
-  // Documents of access policies, all together, when they are fetched (access-policy.fetching-enabled):
-  // identities that may connect (empty: everybody) and whether there are DNS rules.
+  // Documents of access policies, all together, when they are fetched
+  // (access-policy.fetching-enabled): identities that may connect (empty: everybody) and whether
+  // there are DNS rules.
   void handle_policies(std::vector<Address> allowed, bool dns_rules);
 
   void shutdown(Now now);
@@ -123,9 +126,9 @@ class Node {
     std::optional<WallTime> started;
     Wei tokens_spent;
   };
-  std::vector<ServiceView> services() const;         // running and starting ones
-  std::vector<SessionRecord> sessions() const;       // provided, live, in order of creation
-  ConnectionView connection(int slot) const;         // unknown slot: NotConnected
+  std::vector<ServiceView> services() const;    // running and starting ones
+  std::vector<SessionRecord> sessions() const;  // provided, live, in order of creation
+  ConnectionView connection(int slot) const;    // unknown slot: NotConnected
   std::vector<ConnectionView> connections() const;
   std::vector<ConnectivityRecord> connectivity() const;  // newest first, 30 days
   bool unlocked(const Address& identity) const;

@@ -1,4 +1,5 @@
-// The settings of a node machine, all with the network's defaults, and the values its user hands in.
+// The settings of a node machine, all with the network's defaults, and the values its user hands
+// in.
 #pragma once
 
 #include <cstdint>

@@ -166,8 +166,8 @@ bool Provider::make_room_for_channel(Now now) {
 void Provider::on_channel(Now now, Service& service, ServiceChannel channel) {
   const bool room = make_room_for_channel(now);
   const std::uint64_t id = next_channel_++;
-  auto made = std::make_unique<ProviderChannel>(context_, *this, id, service.id(),
-                                                std::move(channel), now);
+  auto made =
+      std::make_unique<ProviderChannel>(context_, *this, id, service.id(), std::move(channel), now);
   if (!room) {
     context_.fx.note(Note::Level::Warning, "too many open channels, a consumer was turned away");
     return made->close();

@@ -1,5 +1,5 @@
-// The provider half of a node: running services, the channels consumers have opened to them, and the
-// sessions on those (reference: core/service/manager.go, session_manager.go, session_pool.go).
+// The provider half of a node: running services, the channels consumers have opened to them, and
+// the sessions on those (reference: core/service/manager.go, session_manager.go, session_pool.go).
 #pragma once
 
 #include <cstdint>

@@ -71,9 +71,8 @@ Status InvoicePayer::handle_invoice(Now now, ByteSpan bytes) {
 }
 
 Status InvoicePayer::pay(Now now, const payment::Invoice& invoice, const pb::Invoice& wire) {
-  const Wei bound =
-      payment::largest_acceptable_total(now.instant - start_, data_, config_.price,
-                                        config_.payment.consumer_leeway_bytes);
+  const Wei bound = payment::largest_acceptable_total(now.instant - start_, data_, config_.price,
+                                                      config_.payment.consumer_leeway_bytes);
   if (invoice.agreement_total > bound) return Error{Errc::Rejected, 0, "provider overcharges"};
   const Wei difference = agreement_ && *agreement_ == invoice.agreement_id
                              ? U256::saturating_sub(invoice.agreement_total, last_total_)
@@ -84,9 +83,8 @@ Status InvoicePayer::pay(Now now, const payment::Invoice& invoice, const pb::Inv
   agreement_ = invoice.agreement_id;
   last_total_ = invoice.agreement_total;
 
-  const Address channel =
-      payment::consumer_channel(identity_, config_.hermes, config_.chain.registry,
-                                config_.chain.channel_implementation);
+  const Address channel = payment::consumer_channel(
+      identity_, config_.hermes, config_.chain.registry, config_.chain.channel_implementation);
   payment::Promise promise;
   promise.chain_id = config_.chain.chain_id;
   promise.channel = payment::to_word(channel);
@@ -121,9 +119,8 @@ Status InvoicePayer::pay(Now now, const payment::Invoice& invoice, const pb::Inv
 
   Pending item{next_token_++, out.encode(), invoice.agreement_total,
                now.instant + config_.payment.consumer_pause};
-  PaymentRecord record{invoice.agreement_id, config_.provider,        identity_,
-                       session_id_,          invoice.agreement_total, item.message,
-                       Secret<32>{},         now.wall};
+  PaymentRecord record{invoice.agreement_id,    config_.provider, identity_,    session_id_,
+                       invoice.agreement_total, item.message,     Secret<32>{}, now.wall};
   actions_.push_back(Store{item.token, std::move(record), *amount});
   pending_.push_back(std::move(item));
   return {};

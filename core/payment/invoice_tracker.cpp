@@ -52,8 +52,8 @@ void InvoiceTracker::invoice(Now now, bool critical) {
   item.hashlock = payment::hashlock_of(item.r.bytes());
   first_sent_ = true;
   last_invoice_ = now.instant;
-  InvoiceRecord record{agreement_,    config_.provider, config_.consumer, config_.session_id, total,
-                       item.hashlock, item.r,           now.wall};
+  InvoiceRecord record{agreement_, config_.provider, config_.consumer, config_.session_id,
+                       total,      item.hashlock,    item.r,           now.wall};
   actions_.push_back(Store{item.token, std::move(record)});
   outstanding_.push_back(std::move(item));
 }
@@ -98,8 +98,8 @@ Status InvoiceTracker::handle_exchange(Now now, ByteSpan bytes) {
         return o.deadline && equal_constant_time(o.hashlock, parsed->promise.hashlock);
       });
   if (item == outstanding_.end()) return {};  // too late: the next one covers it
-  PaymentTerms terms{config_.chain, config_.provider, config_.consumer, config_.hermes, agreement_,
-                     item->total,   last_total_,      last_amount_};
+  PaymentTerms terms{config_.chain, config_.provider, config_.consumer, config_.hermes,
+                     agreement_,    item->total,      last_total_,      last_amount_};
   if (const Status status = check_payment(*parsed, terms); !status.ok()) {
     fail(status.error().code, status.error().what);
     return {};
@@ -120,8 +120,8 @@ Status InvoiceTracker::handle_exchange(Now now, ByteSpan bytes) {
     fail(Errc::Full, "payments are not stored fast enough");
     return {};
   }
-  PaymentRecord record{agreement_, config_.provider, config_.consumer,  config_.session_id,
-                       item->total, to_bytes(bytes),  item->r,           now.wall};
+  PaymentRecord record{agreement_,  config_.provider, config_.consumer, config_.session_id,
+                       item->total, to_bytes(bytes),  item->r,          now.wall};
   actions_.push_back(StoreAccepted{item->token, std::move(record)});
   accepted_.push_back(Accepted{item->token, to_bytes(bytes), item->r, first});
   outstanding_.erase(item);
@@ -150,7 +150,8 @@ void InvoiceTracker::handle_hermes(Now now, std::uint64_t token, const Status& s
     hermes_failures_ = 0;
     return;
   }
-  if (status.error().code == Errc::Rejected) return fail(Errc::Rejected, "hermes refuses the promise");
+  if (status.error().code == Errc::Rejected)
+    return fail(Errc::Rejected, "hermes refuses the promise");
   if (++hermes_failures_ > config_.payment.hermes_failure_limit) {
     fail(Errc::Unavailable, "hermes failed too often");
   }

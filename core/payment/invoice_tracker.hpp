@@ -1,5 +1,6 @@
-// The provider's half of the pingpong: sends invoices, waits for exchange messages, ends the session
-// when they stay out or are wrong (reference: session/pingpong/invoice_tracker.go). Sans-IO:
+// The provider's half of the pingpong: sends invoices, waits for exchange messages, ends the
+// session when they stay out or are wrong (reference: session/pingpong/invoice_tracker.go).
+// Sans-IO:
 //
 //   InvoiceTracker tracker(config, rng, now);   // the first invoice is planned at once
 //   tracker.handle_*(now, ...);
@@ -7,8 +8,8 @@
 //   timer.arm(tracker.next_timeout());
 //
 // Differs from the reference where no consumer can tell, or only a dishonest one: an invoice counts
-// as outstanding, and is on disk, before it is sent; the message must repeat the invoice's agreement,
-// total, provider and Hermes; the promise must have grown by what was invoiced.
+// as outstanding, and is on disk, before it is sent; the message must repeat the invoice's
+// agreement, total, provider and Hermes; the promise must have grown by what was invoiced.
 #pragma once
 
 #include <cstdint>

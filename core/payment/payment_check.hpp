@@ -1,7 +1,8 @@
 // Whether an exchange message pays an invoice, as the provider judges it.
 //
-// The reference accepts any agreement, total and provider in the message and any chain in the promise
-// (Hermes refuses them later); here they have to be the invoice's, which every consumer sends anyway.
+// The reference accepts any agreement, total and provider in the message and any chain in the
+// promise (Hermes refuses them later); here they have to be the invoice's, which every consumer
+// sends anyway.
 #pragma once
 
 #include "core/base/result.hpp"

@@ -10,8 +10,8 @@
 
 namespace myst::core {
 
-// Where promises live. In a network without a chain everything stays zero; the messages flow all the
-// same, and nobody asks Hermes or a chain anything.
+// Where promises live. In a network without a chain everything stays zero; the messages flow all
+// the same, and nobody asks Hermes or a chain anything.
 struct ChainConfig {
   bool present = false;
   std::uint64_t chain_id = 0;

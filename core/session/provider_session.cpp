@@ -13,7 +13,7 @@ namespace {
 
 constexpr Duration kReadPaid = std::chrono::seconds{1};
 constexpr Duration kReadFree = std::chrono::seconds{5};  // nothing is billed: for the API only
-constexpr int kMaxOpenAttempts = 8;  // device names that turn out to be taken
+constexpr int kMaxOpenAttempts = 8;                      // device names that turn out to be taken
 
 }  // namespace
 
@@ -55,7 +55,8 @@ void ProviderSession::start(Now now) {
     context_.fx.ask(owner_, CheckAccess{0, setup_.record.consumer},
                     [this](Now at, Result<Outcome>& result) {
                       if (closed()) return;
-                      if (!result.ok()) return close(at, "consumer is not allowed by access policy");
+                      if (!result.ok())
+                        return close(at, "consumer is not allowed by access policy");
                       allowed(at);
                     });
     return;
@@ -241,8 +242,8 @@ void ProviderSession::run(Now, InvoiceTracker::StoreAccepted& a) {
 }
 
 void ProviderSession::run(Now, InvoiceTracker::AskHermes& a) {
-  RequestPromise request{0,     setup_.record.provider, setup_.record.id, std::move(a.message),
-                         a.r, a.agreement};
+  RequestPromise request{
+      0, setup_.record.provider, setup_.record.id, std::move(a.message), a.r, a.agreement};
   context_.fx.ask(owner_, std::move(request),
                   [this, token = a.token](Now at, Result<Outcome>& result) {
                     if (!tracker_) return;
@@ -283,12 +284,9 @@ void ProviderSession::ping(Now now) {
       close(at, "consumer does not answer");
     }
   };
-  const Status status =
-      link_.request(now, owner_, topic::kKeepAlive, message.encode(),
-                    context_.config.keepalive_timeout,
-                    [done](Now at, Result<Bytes>& answer, const std::string&) {
-                      done(at, answer.ok());
-                    });
+  const Status status = link_.request(
+      now, owner_, topic::kKeepAlive, message.encode(), context_.config.keepalive_timeout,
+      [done](Now at, Result<Bytes>& answer, const std::string&) { done(at, answer.ok()); });
   if (!status.ok()) done(now, false);
 }
 

@@ -48,7 +48,7 @@ class ProviderSession final : public TunnelUser {
     std::string ip_type;  // of this provider, for the price
     bool ask_policy_server = false;
     payment::Price price;
-    Bytes config;                // what the consumer's service sent
+    Bytes config;                      // what the consumer's service sent
     std::uint64_t create_request = 0;  // to be answered
   };
 

@@ -35,9 +35,9 @@ struct PaymentRecord {
   U256 agreement;
   Address provider, consumer;
   std::string session_id;
-  Wei total;        // agreement total
-  Bytes message;    // exchange message, protobuf: the proof
-  Secret<32> r;     // provider only
+  Wei total;      // agreement total
+  Bytes message;  // exchange message, protobuf: the proof
+  Secret<32> r;   // provider only
   WallTime updated{};
 };
 

@@ -1,6 +1,6 @@
 // What the WireGuard services put into session create and its reply: two small JSON documents
-// (reference: services/wireguard/service_config.go). Read as a Go peer reads them: keys in any letter
-// case, members may be missing or null, unknown ones are skipped.
+// (reference: services/wireguard/service_config.go). Read as a Go peer reads them: keys in any
+// letter case, members may be missing or null, unknown ones are skipped.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,10 @@ Result<WireguardConsumerConfig> decode_wireguard_consumer_config(ByteSpan json);
 struct WireguardServiceConfig {
   std::uint16_t local_port = 0;
   std::uint16_t remote_port = 0;
-  std::string provider_key;     // base64
-  Endpoint provider_endpoint;   // no IP given: unspecified
-  IpPrefix consumer_address;    // host bits kept
-  std::string dns_ips;          // comma list, may be empty
+  std::string provider_key;    // base64
+  Endpoint provider_endpoint;  // no IP given: unspecified
+  IpPrefix consumer_address;   // host bits kept
+  std::string dns_ips;         // comma list, may be empty
 };
 Bytes encode(const WireguardServiceConfig& config);
 // Malformed also: an endpoint without port, an address without mask.

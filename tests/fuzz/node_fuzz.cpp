@@ -111,7 +111,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         (void)machine.connect(now, options);
         break;
       }
-      case 2: (void)machine.disconnect(now, in.byte() % 4 - 1); break;
+      case 2:
+        (void)machine.disconnect(now, in.byte() % 4 - 1);
+        break;
       case 3:
         if (const auto services = machine.services(); !services.empty()) {
           (void)machine.stop_service(now, services[in.byte() % services.size()].id);
@@ -125,16 +127,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         open.erase(open.begin() + static_cast<std::ptrdiff_t>(at));
         Result<node::Outcome> result = node::Outcome(node::Done{});
         switch (in.byte() % 8) {
-          case 0: result = Error{Errc::Unavailable, 0, "fuzz"}; break;
-          case 1: result = node::Outcome(node::Port{static_cast<std::uint16_t>(in.byte() * 257)}); break;
-          case 2: result = node::Outcome(in.bytes()); break;
+          case 0:
+            result = Error{Errc::Unavailable, 0, "fuzz"};
+            break;
+          case 1:
+            result = node::Outcome(node::Port{static_cast<std::uint16_t>(in.byte() * 257)});
+            break;
+          case 2:
+            result = node::Outcome(in.bytes());
+            break;
           case 3: {
             node::NetworkFacts facts;
             facts.public_ip = IpAddress::v4(203, 0, 113, in.byte());
             result = node::Outcome(facts);
             break;
           }
-          case 4: result = node::Outcome(ProposalLocation{}); break;
+          case 4:
+            result = node::Outcome(ProposalLocation{});
+            break;
           case 5: {
             PricedProposal offer;
             offer.proposal.provider_id = signer->address().to_string();
@@ -146,22 +156,37 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             result = node::Outcome(node::ProposalList{offer});
             break;
           }
-          case 6: result = node::Outcome(Wei{in.byte()}); break;
-          default: break;
+          case 6:
+            result = node::Outcome(Wei{in.byte()});
+            break;
+          default:
+            break;
         }
         machine.handle_action_done(now, id, std::move(result));
         break;
       }
       case 6:
-        machine.handle_datagram(now, pick(sockets),
-                                Endpoint{IpAddress::v4(203, 0, 113, 1), 1000}, in.bytes());
+        machine.handle_datagram(now, pick(sockets), Endpoint{IpAddress::v4(203, 0, 113, 1), 1000},
+                                in.bytes());
         break;
-      case 7: machine.handle_broker_connected(now); break;
-      case 8: machine.handle_broker_lost(now); break;
-      case 9: machine.handle_broker_message(now, 0, pick(tags), "_INBOX.1", in.bytes()); break;
-      case 10: machine.handle_tunnel_up(now, pick(tunnels)); break;
-      case 11: machine.handle_tunnel_lost(now, pick(tunnels), Error{Errc::Io, 0, "fuzz"}); break;
-      case 12: machine.handle_tunnel_counters(now, pick(tunnels), {in.byte(), in.byte()}); break;
+      case 7:
+        machine.handle_broker_connected(now);
+        break;
+      case 8:
+        machine.handle_broker_lost(now);
+        break;
+      case 9:
+        machine.handle_broker_message(now, 0, pick(tags), "_INBOX.1", in.bytes());
+        break;
+      case 10:
+        machine.handle_tunnel_up(now, pick(tunnels));
+        break;
+      case 11:
+        machine.handle_tunnel_lost(now, pick(tunnels), Error{Errc::Io, 0, "fuzz"});
+        break;
+      case 12:
+        machine.handle_tunnel_counters(now, pick(tunnels), {in.byte(), in.byte()});
+        break;
       case 13:
         now.instant += std::chrono::milliseconds{1 << in.byte() % 18};
         machine.handle_timeout(now);

@@ -50,7 +50,8 @@ TEST_F(Sim, OpenPortsConnectFastAndLeaveNothingBehind) {
   const Instant began = world.now().instant;
   world.connect(consumer, provider);
   ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s)) << why(consumer);
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(world.now().instant - began);
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(world.now().instant - began);
   // Four one-way trips over the broker and a dozen over the network, 10 ms each.
   EXPECT_LT(took.count(), 400) << "ms";
   RecordProperty("connect_ms", static_cast<int>(took.count()));
@@ -66,7 +67,8 @@ TEST_F(Sim, OpenPortsConnectFastAndLeaveNothingBehind) {
   EXPECT_EQ(world.disk(provider).reports[0].code, 1000u);
 
   world.disconnect(consumer);
-  ASSERT_TRUE(world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 2s));
+  ASSERT_TRUE(
+      world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 2s));
   world.run_for(5s);
   EXPECT_EQ(world.node(provider).sessions().size(), 0u);
   EXPECT_EQ(world.tunnels(provider), 0u);
@@ -83,7 +85,6 @@ TEST_F(Sim, OpenPortsConnectFastAndLeaveNothingBehind) {
   EXPECT_EQ(world.proposals(), 0u);
 }
 
-
 TEST_F(Sim, HolePunchingThroughEveryPairOfNatBoxes) {
   // All but pairs in which both sides give a new port to each peer, or one does and the other looks
   // at ports: nobody can punch those.
@@ -93,10 +94,11 @@ TEST_F(Sim, HolePunchingThroughEveryPairOfNatBoxes) {
     NatBox provider, consumer;
   };
   const Pair pairs[] = {
-      {{any, any}, {any, any}},         {{any, any}, {any, port}},   {{any, port}, {any, any}},
-      {{any, port}, {any, port}},       {{any, address}, {any, port}}, {{any, port}, {any, address}},
-      {{any, address}, {any, address}},
-      {{any, any}, {address, port}},    {{any, address}, {address, port}},
+      {{any, any}, {any, any}},          {{any, any}, {any, port}},
+      {{any, port}, {any, any}},         {{any, port}, {any, port}},
+      {{any, address}, {any, port}},     {{any, port}, {any, address}},
+      {{any, address}, {any, address}},  {{any, any}, {address, port}},
+      {{any, address}, {address, port}},
   };
   for (const Pair& pair : pairs) {
     const auto provider = world.add({pair.provider, "DE"});
@@ -190,8 +192,8 @@ TEST_F(Sim, AProviderThatRestartsIsFoundDeadAndUsedAgain) {
   ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
   world.restart(provider);
   world.provide(provider);
-  ASSERT_TRUE(world.run_until(
-      [&] { return world.state(consumer) == ConnectionState::NotConnected; }, 31s));
+  ASSERT_TRUE(
+      world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 31s));
   EXPECT_NE(world.node(consumer).connection(0).reason.find("does not answer"), std::string::npos);
   EXPECT_EQ(world.tunnels(consumer), 0u);
   world.connect(consumer, provider);
@@ -209,7 +211,8 @@ TEST_F(Sim, AHundredConsumersAtOneProvider) {
     world.run_for(50ms);
   }
   const auto up = [&] {
-    return std::count_if(consumers.begin(), consumers.end(), [&](auto id) { return connected(id); });
+    return std::count_if(consumers.begin(), consumers.end(),
+                         [&](auto id) { return connected(id); });
   };
   EXPECT_TRUE(world.run_until([&] { return up() == 100; }, 30s)) << up();
   EXPECT_EQ(world.node(provider).sessions().size(), 100u);
@@ -337,7 +340,8 @@ TEST_F(Sim, AHeldConnectionFindsItsWayBackByItself) {
   world.connect(consumer, provider);
   ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
   world.net().cut(world.host(provider), world.host(consumer), true);
-  ASSERT_TRUE(world.run_until([&] { return world.state(consumer) == ConnectionState::OnHold; }, 31s));
+  ASSERT_TRUE(
+      world.run_until([&] { return world.state(consumer) == ConnectionState::OnHold; }, 31s));
   world.run_for(3min);
   EXPECT_EQ(world.state(consumer), ConnectionState::OnHold);
   EXPECT_EQ(world.tunnels(consumer), 1u);  // dead, and in the way of leaks
@@ -358,7 +362,8 @@ TEST_F(Sim, APolicyThatDeniesRefusesTheSession) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
   world.act(provider, [&](core::Node& n) {
-    ASSERT_TRUE(n.start_service(world.now(), {world.identity(provider), "dvpn", {"mysterium"}}).ok());
+    ASSERT_TRUE(
+        n.start_service(world.now(), {world.identity(provider), "dvpn", {"mysterium"}}).ok());
   });
   ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
   world.connect(consumer, provider, "dvpn");
@@ -382,8 +387,8 @@ TEST_F(Sim, StoppingAServiceClosesItsSessions) {
   EXPECT_EQ(world.tunnels(provider), 0u);
   EXPECT_EQ(world.sockets(provider), 0u);
   EXPECT_TRUE(world.node(provider).idle());
-  ASSERT_TRUE(world.run_until(
-      [&] { return world.state(consumer) == ConnectionState::NotConnected; }, 35s));
+  ASSERT_TRUE(
+      world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 35s));
 }
 
 TEST_F(Sim, NoopNeedsNoTunnel) {
@@ -442,15 +447,22 @@ TEST_P(SimChaos, SafetyAlwaysAndLivenessAfterwards) {
       case 0:
       case 1:
       case 2:
-        if (world.state(consumer) == ConnectionState::NotConnected) world.connect(consumer, provider);
+        if (world.state(consumer) == ConnectionState::NotConnected)
+          world.connect(consumer, provider);
         break;
-      case 3: world.disconnect(consumer); break;
+      case 3:
+        world.disconnect(consumer);
+        break;
       case 4:
         world.restart(provider);
         world.provide(provider);
         break;
-      case 5: world.restart(consumer); break;
-      case 6: world.set_broker(dice.below(2) == 0); break;
+      case 5:
+        world.restart(consumer);
+        break;
+      case 6:
+        world.set_broker(dice.below(2) == 0);
+        break;
       case 7:
         world.net().path.loss_percent = static_cast<unsigned>(dice.below(40));
         world.net().path.jitter = std::chrono::milliseconds{dice.below(80)};
@@ -473,9 +485,8 @@ TEST_P(SimChaos, SafetyAlwaysAndLivenessAfterwards) {
     world.connect(consumers[i], providers[i % providers.size()]);
   }
   const auto up = [&] {
-    return std::count_if(consumers.begin(), consumers.end(), [&](auto id) {
-      return world.state(id) == ConnectionState::Connected;
-    });
+    return std::count_if(consumers.begin(), consumers.end(),
+                         [&](auto id) { return world.state(id) == ConnectionState::Connected; });
   };
   EXPECT_TRUE(world.run_until([&] { return up() == 8; }, 30s)) << "seed " << GetParam();
   for (const auto id : consumers) {

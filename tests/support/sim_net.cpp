@@ -22,9 +22,12 @@ void SimNet::cut(HostId a, HostId b, bool on) {
 
 Endpoint SimNet::key_of(NatRule rule, const Endpoint& peer) {
   switch (rule) {
-    case NatRule::EndpointIndependent: return {};
-    case NatRule::AddressDependent: return {peer.ip, 0};
-    case NatRule::AddressAndPortDependent: return peer;
+    case NatRule::EndpointIndependent:
+      return {};
+    case NatRule::AddressDependent:
+      return {peer.ip, 0};
+    case NatRule::AddressAndPortDependent:
+      return peer;
   }
   return {};
 }
@@ -59,8 +62,8 @@ void SimNet::send(Instant now, HostId from, std::uint16_t port, const Endpoint& 
   const int copies = rng_.below(100) < path.duplicate_percent ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     if (rng_.below(100) < path.loss_percent) continue;
-    const auto extra = Duration(static_cast<std::int64_t>(
-        rng_.below(static_cast<std::uint64_t>(path.jitter.count()) + 1)));
+    const auto extra = Duration(
+        static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(path.jitter.count()) + 1)));
     flying_.emplace(now + path.delay + extra, datagram);
   }
 }

@@ -1,5 +1,6 @@
-// UDP between simulated hosts: NAT boxes by mapping and filtering behaviour (RFC 4787 sections 4 and
-// 5), loss, delay, reordering by jitter, duplicates, hop limits, partitions. Everything by a seed.
+// UDP between simulated hosts: NAT boxes by mapping and filtering behaviour (RFC 4787 sections 4
+// and 5), loss, delay, reordering by jitter, duplicates, hop limits, partitions. Everything by a
+// seed.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,11 @@
 namespace myst::test {
 
 // What a rule looks at: nothing, the peer's address, or its address and port.
-enum class NatRule : std::uint8_t { EndpointIndependent, AddressDependent, AddressAndPortDependent };
+enum class NatRule : std::uint8_t {
+  EndpointIndependent,
+  AddressDependent,
+  AddressAndPortDependent
+};
 struct NatBox {
   NatRule mapping = NatRule::EndpointIndependent;
   NatRule filtering = NatRule::AddressAndPortDependent;
@@ -34,8 +39,8 @@ class SimNet {
     unsigned hops = 8;  // routers between two NAT boxes
   };
   using HostId = std::uint32_t;
-  using Deliver = std::function<void(Instant now, HostId to, std::uint16_t port, const Endpoint& from,
-                                     ByteSpan bytes)>;
+  using Deliver = std::function<void(Instant now, HostId to, std::uint16_t port,
+                                     const Endpoint& from, ByteSpan bytes)>;
 
   SimNet(std::uint64_t seed, Deliver deliver) : rng_(seed), deliver_(std::move(deliver)) {}
 
@@ -44,7 +49,7 @@ class SimNet {
   void bind(HostId host, std::uint16_t port) { hosts_[host].ports.insert(port); }
   void unbind(HostId host, std::uint16_t port) { hosts_[host].ports.erase(port); }
   bool bound(HostId host, std::uint16_t port) const { return hosts_[host].ports.count(port) != 0; }
-  void cut(HostId a, HostId b, bool on);  // a partition between two hosts
+  void cut(HostId a, HostId b, bool on);                          // a partition between two hosts
   void reset_nat(HostId host) { hosts_[host].mappings.clear(); }  // the box was restarted
 
   void send(Instant now, HostId from, std::uint16_t port, const Endpoint& to, unsigned ttl,
@@ -56,8 +61,8 @@ class SimNet {
  private:
   struct Mapping {
     std::uint16_t local_port = 0;
-    Endpoint key;                 // of the mapping rule
-    std::set<Endpoint> allowed;   // keys of the filtering rule
+    Endpoint key;                // of the mapping rule
+    std::set<Endpoint> allowed;  // keys of the filtering rule
   };
   struct Host {
     IpAddress ip;

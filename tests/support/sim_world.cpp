@@ -29,7 +29,8 @@ SimWorld::SimWorld(std::uint64_t seed)
   now_.wall = WallTime{} + std::chrono::hours{24 * 365 * 50};
   config.broker_addresses = {"nats://broker:4222"};
   service_host_ = net_.add_host(IpAddress::v4(192, 0, 2, 1), std::nullopt);
-  for (const std::uint16_t port : {kStunPort, kProbePort, kProbeFrom}) net_.bind(service_host_, port);
+  for (const std::uint16_t port : {kStunPort, kProbePort, kProbeFrom})
+    net_.bind(service_host_, port);
 }
 SimWorld::~SimWorld() = default;
 
@@ -124,7 +125,9 @@ void SimWorld::lose_tunnel(Id id) {
   pump(id);
 }
 
-void SimWorld::traffic(Id id, std::uint64_t bytes_per_second) { nodes_[id]->rate = bytes_per_second; }
+void SimWorld::traffic(Id id, std::uint64_t bytes_per_second) {
+  nodes_[id]->rate = bytes_per_second;
+}
 
 void SimWorld::set_broker(bool up) {
   if (broker_up_ == up) return;
@@ -161,9 +164,9 @@ std::optional<Instant> SimWorld::next_event() const {
 
 void SimWorld::step_to(Instant at) {
   if (at > now_.instant) {
-    now_.wall += std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()) -
-                 std::chrono::duration_cast<std::chrono::milliseconds>(
-                     now_.instant.time_since_epoch());
+    now_.wall +=
+        std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()) -
+        std::chrono::duration_cast<std::chrono::milliseconds>(now_.instant.time_since_epoch());
     now_.instant = at;
   }
   while (!events_.empty() && events_.begin()->first <= now_.instant) {
@@ -251,7 +254,8 @@ void SimWorld::publish(const std::string& subject, const std::string& reply, con
   if (inbox != inboxes_.end()) {
     const Inbox to = inbox->second;
     inboxes_.erase(inbox);
-    if (nodes_[to.node]->generation == to.generation) answer(to.node, to.action, Outcome(payload), broker_delay);
+    if (nodes_[to.node]->generation == to.generation)
+      answer(to.node, to.action, Outcome(payload), broker_delay);
     return;
   }
   const auto found = subscriptions_.find(subject);
@@ -376,8 +380,7 @@ struct SimWorld::Executor {
   void operator()(BrokerRequest& a) {
     const std::string inbox = "_INBOX." + std::to_string(w.next_inbox_++);
     w.inboxes_[inbox] = {id, n.generation, a.id};
-    w.later(w.broker_delay,
-            [&world = w, a, inbox] { world.publish(a.subject, inbox, a.payload); });
+    w.later(w.broker_delay, [&world = w, a, inbox] { world.publish(a.subject, inbox, a.payload); });
   }
   void operator()(BrokerOpen& a) {
     n.brokers.insert(a.broker);
@@ -387,10 +390,9 @@ struct SimWorld::Executor {
   void operator()(BrokerClose& a) {
     n.brokers.erase(a.broker);
     for (auto& [subject, list] : w.subscriptions_) {
-      list.erase(std::remove_if(list.begin(), list.end(),
-                                [&](const Subscription& s) {
-                                  return s.node == id && s.broker == a.broker;
-                                }),
+      list.erase(std::remove_if(
+                     list.begin(), list.end(),
+                     [&](const Subscription& s) { return s.node == id && s.broker == a.broker; }),
                  list.end());
     }
   }
@@ -399,10 +401,10 @@ struct SimWorld::Executor {
   }
   void operator()(BrokerUnsubscribe& a) {
     for (auto& [subject, list] : w.subscriptions_) {
-      list.erase(std::remove_if(
-                     list.begin(), list.end(),
-                     [&](const Subscription& s) { return s.node == id && s.tag == a.tag; }),
-                 list.end());
+      list.erase(
+          std::remove_if(list.begin(), list.end(),
+                         [&](const Subscription& s) { return s.node == id && s.tag == a.tag; }),
+          list.end());
     }
   }
   void operator()(PublishProposal& a) {
@@ -503,8 +505,8 @@ struct SimWorld::Executor {
   void operator()(ReadTunnel& a) {
     const auto found = n.tunnels.find(a.tunnel);
     if (found == n.tunnels.end()) return w.violation("counters of a closed tunnel");
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
-        w.now_.instant - found->second.opened);
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(w.now_.instant - found->second.opened);
     const std::uint64_t bytes = n.rate * static_cast<std::uint64_t>(seconds.count());
     w.later({}, [&world = w, node = id, g = n.generation, tunnel = a.tunnel, bytes] {
       SimNode& to = *world.nodes_[node];

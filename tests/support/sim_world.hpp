@@ -72,7 +72,7 @@ class SimWorld {
   void crash(Id id);    // power cut: sockets, tunnels and memory are gone, the disk stays
   void restart(Id id);  // a new node on the old disk; services have to be started again
   void set_broker(bool up);
-  void lose_tunnel(Id id);                     // the first open one ends by itself
+  void lose_tunnel(Id id);                              // the first open one ends by itself
   void traffic(Id id, std::uint64_t bytes_per_second);  // through each tunnel of this node
 
   void run_for(Duration duration);
@@ -149,7 +149,8 @@ class SimWorld {
   void later(Duration delay, std::function<void()> what);
   void pump(Id id);  // after each input: actions, events, deadline
   void start(Id id);
-  void answer(Id id, core::node::ActionId action, Result<core::node::Outcome> result, Duration delay);
+  void answer(Id id, core::node::ActionId action, Result<core::node::Outcome> result,
+              Duration delay);
   void deliver(Instant now, SimNet::HostId host, std::uint16_t port, const Endpoint& from,
                ByteSpan bytes);
   void publish(const std::string& subject, const std::string& reply, const Bytes& payload);
