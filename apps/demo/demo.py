@@ -36,22 +36,30 @@ def api(role, method, path, body=None, expect=(200, 201, 202)):
     return answer
 
 
+def start_hub():
+    spawn('hub', 'hub', [MYST_HUB, f'--public-address={HUB}', '--http-port=8080', '--broker-listen=0.0.0.0:4222',
+                         '--broker-upstream=127.0.0.1:4223', '--country=NL', f'--data-dir={STATE}/hub'])
+    wait_for('the hub', lambda: http('hub', 'GET', f'{HUB_URL}/network')[0] == 200)
+
+
+def start_provider():
+    return node('provider', 'service', '--agreed-terms-and-conditions', '--active-services=wireguard')
+
+
 def start_back_ends():
     begin = time.monotonic()
     spawn('nats-server', 'hub', ['nats-server', '-a', '127.0.0.1', '-p', '4223'])
     spawn('dns', 'hub', ['dnsmasq', '--keep-in-foreground', '--no-resolv', '--no-hosts', '--conf-file=/dev/null', '--port=53',
                          '--listen-address=' + HUB, '--bind-interfaces', f'--address=/web.demo/{WEB}', '--pid-file='])
     spawn('web', 'web', ['python3', os.path.join(os.path.dirname(__file__), 'web.py'), WEB, '80'])
-    spawn('hub', 'hub', [MYST_HUB, f'--public-address={HUB}', '--http-port=8080', '--broker-listen=0.0.0.0:4222',
-                         '--broker-upstream=127.0.0.1:4223', '--country=NL', f'--data-dir={STATE}/hub'])
-    wait_for('the hub', lambda: http('hub', 'GET', f'{HUB_URL}/network')[0] == 200)
+    start_hub()
     wait_for('the web server', lambda: http('web', 'GET', f'http://{WEB}/')[0] == 200)
     stage('broker, hub, DNS and web server answer', begin)
 
 
 def start_nodes():
     begin = time.monotonic()
-    node('provider', 'service', '--agreed-terms-and-conditions', '--active-services=wireguard')
+    start_provider()
     wait_for('the provider\'s API', lambda: http('provider', 'GET', f'{API}/healthcheck')[0] == 200)
     stage('provider started, its API answers', begin)
     begin = time.monotonic()

@@ -11,6 +11,7 @@
 
 #include "apps/myst/build_info.hpp"
 #include "apps/myst/chains.hpp"
+#include "apps/myst/clock_check.hpp"
 #include "apps/myst/executor.hpp"
 #include "apps/myst/network_join.hpp"
 #include "apps/myst/node_service.hpp"
@@ -142,9 +143,29 @@ class Program {
   }
 
  private:
-  platform::HttpClient::Options http_options() const {
+  void check_clock(std::string_view date) {
+    switch (clock_.look(date, loop_.now().wall)) {
+      case ClockCheck::Verdict::Nothing:
+        break;
+      case ClockCheck::Verdict::WentWrong:
+        log::error(
+            "this machine's clock is wrong: set it (timedatectl set-ntp true); until then brokers "
+            "refuse what it signs",
+            clock_.ahead().count() > 0 ? "ahead_s" : "behind_s",
+            clock_.ahead().count() > 0 ? clock_.ahead().count() : -clock_.ahead().count());
+        break;
+      case ClockCheck::Verdict::IsRight:
+        log::info("this machine's clock is right again");
+        break;
+    }
+  }
+
+  platform::HttpClient::Options http_options() {
     platform::HttpClient::Options options;
     options.user_agent = "Mysterium node(" + build().version + "; https://mysterium.network)";
+    options.observe = [this](const platform::HttpResponse& answer) {
+      check_clock(answer.headers.get("Date"));
+    };
     return options;
   }
 
@@ -395,6 +416,7 @@ class Program {
   platform::Loop loop_;
   platform::SystemRng rng_;
   platform::WorkQueue work_;
+  ClockCheck clock_;
   platform::HttpClient http_;
   platform::Timer retry_;
   std::vector<std::unique_ptr<platform::SignalWatcher>> signals_;

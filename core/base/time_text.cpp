@@ -59,6 +59,17 @@ Status take(std::string_view& text, char a, char b) {
   return {};
 }
 
+// Refuses what no calendar or clock shows.
+Result<std::int64_t> seconds_of(const Date& date, int hour, int minute, int second) {
+  const std::int64_t days = days_from(date);
+  const Date again = date_from(days);
+  if (date.year == 0 || date.month < 1 || date.month > 12 || again.month != date.month ||
+      again.day != date.day || hour > 23 || minute > 59 || second > 60) {
+    return Error{Errc::Malformed, 0, "time text"};
+  }
+  return days * kSecondsPerDay + hour * 3600 + minute * 60 + second;
+}
+
 }  // namespace
 
 std::string to_rfc3339(WallTime time) {
@@ -117,15 +128,37 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
     if (hours > 23 || minutes > 59) return Error{Errc::Malformed, 0, "time text"};
     offset = (hours * 60 + minutes) * 60 * (west ? -1 : 1);
   }
-  const std::int64_t days = days_from(date);
-  const Date again = date_from(days);
-  if (!text.empty() || date.year == 0 || date.month < 1 || date.month > 12 ||
-      again.month != date.month || again.day != date.day || hour > 23 || minute > 59 ||
-      second > 60) {
-    return Error{Errc::Malformed, 0, "time text"};
+  if (!text.empty()) return Error{Errc::Malformed, 0, "time text"};
+  MYST_TRY_ASSIGN(const std::int64_t seconds, seconds_of(date, hour, minute, second));
+  return WallTime{} + std::chrono::milliseconds{(seconds - offset) * 1000 + ms};
+}
+
+Result<WallTime> parse_http_date(std::string_view text) {
+  // "Sun, 06 Nov 1994 08:49:37 GMT"; the day's name is not looked at.
+  constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  if (text.size() != 29 || text.substr(3, 2) != ", " || text.substr(25) != " GMT") {
+    return Error{Errc::Malformed, 0, "HTTP date"};
   }
-  const std::int64_t seconds = days * kSecondsPerDay + hour * 3600 + minute * 60 + second - offset;
-  return WallTime{} + std::chrono::milliseconds{seconds * 1000 + ms};
+  text = text.substr(5, 20);
+  Date date{};
+  MYST_TRY_ASSIGN(date.day, take_number(text, 2));
+  MYST_TRY(take(text, ' ', ' '));
+  const std::size_t month = kMonths.find(text.substr(0, 3));
+  if (month == std::string_view::npos || month % 3 != 0) {
+    return Error{Errc::Malformed, 0, "HTTP date"};
+  }
+  date.month = static_cast<int>(month / 3) + 1;
+  text.remove_prefix(3);
+  MYST_TRY(take(text, ' ', ' '));
+  MYST_TRY_ASSIGN(date.year, take_number(text, 4));
+  MYST_TRY(take(text, ' ', ' '));
+  MYST_TRY_ASSIGN(const int hour, take_number(text, 2));
+  MYST_TRY(take(text, ':', ':'));
+  MYST_TRY_ASSIGN(const int minute, take_number(text, 2));
+  MYST_TRY(take(text, ':', ':'));
+  MYST_TRY_ASSIGN(const int second, take_number(text, 2));
+  MYST_TRY_ASSIGN(const std::int64_t seconds, seconds_of(date, hour, minute, second));
+  return WallTime{} + std::chrono::seconds{seconds};
 }
 
 }  // namespace myst

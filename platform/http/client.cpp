@@ -211,6 +211,7 @@ struct HttpClient::State::Exchange {
     const auto at = owner.exchanges.find(id);
     owner.loop.dispose(std::move(at->second));
     owner.exchanges.erase(at);
+    if (result.ok() && owner.options.observe) owner.options.observe(*result);
     callback(std::move(result));  // may destroy the client; this object lives until the turn ends
   }
 };

@@ -24,6 +24,8 @@ class HttpClient {
     std::shared_ptr<const TlsTrust> trust;             // null: the system's authorities
     std::optional<IpAddress> bind;                     // local address
     std::uint32_t mark = 0;                            // SO_MARK; 0: none
+    // Sees every answer before its owner does; may not touch the client.
+    std::function<void(const HttpResponse&)> observe;
     bool keep_alive = false;  // true: an idle connection a host is kept for 30 s
   };
   struct Call {

@@ -102,6 +102,19 @@ const tests = {
     equal(await world.balance(one.channel), 9n * MYST);
   },
 
+  // Promises of new channels cost most; an estimate of the gas must not leave any out.
+  async enough_gas_for_all_or_none(world) {
+    if (world.other) return world.OURS_ONLY;
+    const all = await consumers(world, 12);
+    const cash = await collector(world);
+    const list = all.map((c) => promised(world, c, MYST, 3n));
+    await world.refused(cash.settle.staticCall(world.token, list, { gasLimit: 700000n }), 'not enough gas');
+    const estimate = await cash.settle.estimateGas(world.token, list);
+    const receipt = await (await cash.settle(world.token, list, { gasLimit: estimate })).wait();
+    equal(receipt.logs.filter((log) => cash.interface.parseLog(log)).length, 0, 'refused');
+    for (const { channel } of all) equal((await channel.hermes())[2], MYST);
+  },
+
   async an_empty_batch(world) {
     if (world.other) return world.OURS_ONLY;
     equal(await (await collector(world)).settle.staticCall(world.token, []), 0n);

@@ -55,7 +55,10 @@ function otherArtifacts(folder) {
   const read = (name) => {
     const artifact = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`)));
     // The getter in getHermes' answer: an ABI type ethers does not read.
-    artifact.abi = JSON.parse(JSON.stringify(artifact.abi).replaceAll('"type":"function"}', '"type":"bytes24"}'));
+    const readable = (value) => ({ ...value, type: value.type === 'function' ? 'bytes24' : value.type, components: value.components && value.components.map(readable) });
+    for (const entry of artifact.abi) {
+      for (const list of ['inputs', 'outputs']) if (entry[list]) entry[list] = entry[list].map(readable);
+    }
     return artifact;
   };
   return Object.fromEntries(['Registry', 'ChannelImplementation', 'HermesImplementation', 'MystToken', 'OldMystToken'].map((n) => [n, read(n)]));
@@ -99,7 +102,7 @@ class World {
   // 'empty': nothing was ever sent on the chain. 'deployed': contracts, one Hermes at 4 %.
   async enter(state) {
     if (this.state === state) return;
-    for (const n of [ADMIN, PAYER, STRANGER]) this.signers[n] = await this.provider.getSigner(n);
+    for (const n of [ADMIN, PAYER, STRANGER]) this.signers[n] = await this.signer(n);
     this.operator = this.person('operator');
     await this.impersonate(this.operator.address);
     if (state === 'deployed') {
@@ -146,7 +149,20 @@ class World {
   async impersonate(address) {
     await this.rpc('anvil_setBalance', address, '0x56bc75e2d63100000');
     await this.rpc('anvil_impersonateAccount', address);
-    return this.provider.getSigner(address);
+    return this.signer(address);
+  }
+
+  // An account whose transactions are in a block when they are said to be sent: anvil mines at
+  // once, but answers before.
+  async signer(account) {
+    const signer = await this.provider.getSigner(account);
+    const send = signer.sendTransaction.bind(signer);
+    signer.sendTransaction = async (transaction) => {
+      const sent = await send(transaction);
+      while (!await this.provider.getTransactionReceipt(sent.hash)) await new Promise((resolve) => setTimeout(resolve, 2));
+      return sent;
+    };
+    return signer;
   }
 
   // ---- money ----

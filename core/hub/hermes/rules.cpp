@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/payment/channel.hpp"
+#include "core/payment/signed_requests.hpp"
 
 namespace myst::core::hermes {
 namespace {
@@ -80,23 +81,6 @@ const ChainConfig* Terms::chain(std::uint64_t id) const {
   return at == chains.end() ? nullptr : &*at;
 }
 
-Result<Signature> contract_form(const Signature& signature) {
-  // n / 2 of secp256k1, rounded down.
-  static constexpr ByteArray<32> kHalfOrder{0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                            0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d,
-                                            0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0};
-  const std::uint8_t v = signature[64];
-  if (v != 0 && v != 1 && v != 27 && v != 28) {
-    return Error{Errc::Malformed, v, "signature recovery id"};
-  }
-  if (std::lexicographical_compare(kHalfOrder.begin(), kHalfOrder.end(), signature.begin() + 32,
-                                   signature.begin() + 64)) {
-    return Error{Errc::Malformed, 0, "signature with high s"};
-  }
-  return to_blockchain_form(to_recovery_form(signature));
-}
-
 std::variant<VerifiedRequest, Refusal> verify_request(const Terms& terms,
                                                       const PromiseRequest& request) {
   const payment::Promise& promise = request.promise.promise;
@@ -109,8 +93,8 @@ std::variant<VerifiedRequest, Refusal> verify_request(const Terms& terms,
       (*request.message.hermes != to->hermes && *request.message.hermes != from->hermes)) {
     return refuse(Cause::InvalidSignature, "meant for another Hermes");
   }
-  const auto signature = contract_form(request.promise.signature);
-  const auto message_signature = contract_form(request.message_signature);
+  const auto signature = payment::contract_form(request.promise.signature);
+  const auto message_signature = payment::contract_form(request.message_signature);
   if (!signature.ok() || !message_signature.ok()) {
     return refuse(Cause::InvalidSignature, "a signature contracts would refuse");
   }
@@ -342,7 +326,7 @@ std::variant<Done, Refusal> sync(Book& book, const Terms& terms, const SyncReque
   if (known != nullptr) account = *known;
   const auto lost = Wei::checked_sub(given.amount, account.latest.promise.amount);
   if (!lost || lost->is_zero()) return Done{};  // we hold as much: nothing was lost
-  const auto signature = contract_form(request.promise.signature);
+  const auto signature = payment::contract_form(request.promise.signature);
   if (!signature.ok()) return refuse(Cause::InvalidSignature, "a signature contracts would refuse");
   account.recovered = Wei::saturating_add(account.recovered, *lost);
   account.latest = {given, *signature};

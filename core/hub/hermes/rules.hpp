@@ -86,8 +86,4 @@ std::variant<std::vector<AccountData>, Refusal> provider_data(
 void note_facts(Book& book, const ConsumerKey& key, const ConsumerFacts& facts);
 void note_facts(Book& book, const ProviderKey& key, const ProviderFacts& facts, WallTime now);
 
-// 65 bytes in the form contracts take: v 27/28. Malformed: another v, or high s, which contracts
-// refuse.
-Result<Signature> contract_form(const Signature& signature);
-
 }  // namespace myst::core::hermes

@@ -23,6 +23,17 @@ TEST(TimeText, ReadsAndWrites) {
   }
 }
 
+TEST(TimeText, ReadsHttpDates) {
+  const auto read = parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT");
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(to_rfc3339(*read), "1994-11-06T08:49:37Z");
+  for (const char* text : {"", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 31 Feb 1994 08:49:37 GMT",
+                           "Sun, 06 anF 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+                           "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:61:37 GMT"}) {
+    EXPECT_FALSE(parse_http_date(text).ok()) << text;
+  }
+}
+
 TEST(TimeText, RefusesWhatIsNoTime) {
   for (const char* text :
        {"", "2023-11-14", "2023-11-14T22:13:20", "2023-13-14T22:13:20Z", "2023-02-29T00:00:00Z",
