@@ -7,6 +7,7 @@
 #include "apps/hub/hub.hpp"
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/system/random.hpp"
+#include "platform/system/systemd.hpp"
 
 namespace {
 
@@ -66,7 +67,10 @@ int main(int argc, char** argv) {
   platform::SignalWatcher on_term(loop, SIGTERM, [&] { loop.stop(); });
   platform::SignalWatcher on_int(loop, SIGINT, [&] { loop.stop(); });
   platform::SignalWatcher on_hup(loop, SIGHUP, [&] { running->reload(); });
+  (void)platform::systemd_notify("READY=1");
+  const platform::SystemdWatchdog watchdog(loop);
   loop.run();
+  (void)platform::systemd_notify("STOPPING=1");
   running->shutdown();
   running.reset();
   return 0;

@@ -18,10 +18,12 @@
 #include "apps/myst/rest_listener.hpp"
 #include "core/base/text.hpp"
 #include "core/base/url.hpp"
+#include "core/crypto/secp256k1.hpp"
 #include "platform/dns/dns_proxy.hpp"
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/system/files.hpp"
 #include "platform/system/random.hpp"
+#include "platform/system/systemd.hpp"
 
 namespace myst::app {
 namespace {
@@ -123,8 +125,12 @@ class Program {
       return exit_code_;
     }
     if (stopping_) return exit_code_;
+    secp256k1::blind(rng_);
     if (launch_.provider) select_identity();
+    (void)platform::systemd_notify("READY=1");
+    platform::SystemdWatchdog watchdog(loop_);
     loop_.run();
+    (void)platform::systemd_notify("STOPPING=1");
     rest_.reset();
     if (store_) store_->finish();
     work_.finish();

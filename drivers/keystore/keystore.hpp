@@ -55,6 +55,8 @@ class Keystore {
   std::vector<std::string> damaged_files();
 
   const Signer* signer(const Address& address) const { return ring_.find(address); }
+  // False: the system allows no locked memory, keys could reach the swap.
+  bool memory_locked() const { return ring_.memory_locked(); }
   bool unlocked(const Address& address) const { return signer(address) != nullptr; }
   const KeyRing& ring() const { return ring_; }
   void lock(const Address& address) { ring_.remove(address); }

@@ -210,6 +210,23 @@ def test_back_ends_away_at_start():
     check(code == 0 and 'broker' in text, text)
 
 
+def test_systemd_is_told():
+    path = HOME + '-notify'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        if os.path.exists(path):
+            os.unlink(path)
+        s.bind(path)
+        s.settimeout(5)
+        node = Node(prefix=('env', f'NOTIFY_SOCKET={path}', 'WATCHDOG_USEC=400000'))
+        said = [s.recv(200).decode() for _ in range(4)]
+        check(said[0] == 'READY=1' and said[1:] == ['WATCHDOG=1'] * 3, f'{said}')
+        node.process.terminate()
+        while 'STOPPING=1' not in said:
+            said.append(s.recv(200).decode())
+        check(node.said()[0] == 0, 'no clean end')
+        os.unlink(path)
+
+
 def provider_words():
     return {'command': ('service', '--agreed-terms-and-conditions', '--active-services=wireguard')}
 
