@@ -49,6 +49,10 @@ bool is_rate_limit(const RpcError& error) {
   return error.code == -32005 || error.code == 429 || contains_any(error.message, kLimitTexts);
 }
 
+bool is_unsupported(const RpcError& error) {
+  return error.code == -32601 || error.code == -32004;  // JSON-RPC 2.0; EIP-1474
+}
+
 bool is_final(const RpcError& error) {
   if (error.code == 3) return true;  // geth: execution reverted, with data
   if (contains_any(error.message, kFinalTexts)) return true;
@@ -219,9 +223,11 @@ void RpcPool::handle_answers(Instant now, ExchangeId id, std::vector<Answer> ans
       finish(call, Done{call, std::nullopt, std::move(answer->error), {}});
       continue;
     }
-    fault = true;
-    limited = limited || is_rate_limit(*answer->error);
-    detail = answer->error->message;
+    if (!is_unsupported(*answer->error)) {
+      fault = true;
+      limited = limited || is_rate_limit(*answer->error);
+      detail = answer->error->message;
+    }
     if (const auto pending = calls_.find(call); pending != calls_.end()) {
       pending->second.last_refusal = std::move(answer->error);
     }

@@ -42,6 +42,8 @@ struct RpcError {
 // transaction, parameters that cannot be. Everything else may be the endpoint's own trouble.
 bool is_final(const RpcError& error);
 bool is_rate_limit(const RpcError& error);
+// The endpoint does not know the method: another may, and this one is none the worse for it.
+bool is_unsupported(const RpcError& error);
 
 class RpcPool {
  public:
