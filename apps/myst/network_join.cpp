@@ -13,12 +13,6 @@ constexpr std::size_t kMaxDocument = 64 * 1024;
 constexpr Duration kFirstTry = std::chrono::seconds(2);
 constexpr Duration kPause = std::chrono::seconds(3);
 
-std::string text_of(const std::vector<std::string>& list) {
-  std::string out;
-  for (const std::string& item : list) out += (out.empty() ? "" : ",") + item;
-  return out;
-}
-
 // One question to the hub, waited for.
 Result<std::string> ask(platform::Loop& loop, platform::HttpClient& http, const std::string& url) {
   std::optional<Result<platform::HttpResponse>> answer;
@@ -41,25 +35,6 @@ Result<std::string> ask(platform::Loop& loop, platform::HttpClient& http, const 
 }
 
 }  // namespace
-
-std::vector<core::FlagValue> document_values(const core::NetworkDocument& document) {
-  std::vector<core::FlagValue> out;
-  const auto add = [&out](const char* key, const std::string& text) {
-    const core::ConfigKey* known = core::find_config_key(key);
-    if (known == nullptr || text.empty()) return;
-    auto value = core::parse_config_text(known->type, text);
-    if (value.ok()) out.push_back({key, std::move(*value)});
-  };
-  add("broker-address", text_of(document.brokers));
-  add("discovery.address", document.discovery);
-  add("location.address", document.location);
-  add("ip-detector", document.ip_detector.empty() ? document.location : document.ip_detector);
-  add("stun-servers", text_of(document.stun_servers));
-  add("port-check-servers", text_of(document.port_check_servers));
-  add("access-policy.address", document.access_policies);
-  add("quality.address", document.quality);
-  return out;
-}
 
 std::optional<core::NetworkDocument> join_network(platform::Loop& loop, platform::HttpClient& http,
                                                   const std::string& hub_url,

@@ -13,9 +13,6 @@
 
 namespace myst::app {
 
-// The document as values of configuration keys.
-std::vector<core::FlagValue> document_values(const core::NetworkDocument& document);
-
 // Blocks (runs the loop) until the document is there. Tries the hub for two seconds, then takes the
 // copy in `cache_path`; without one keeps trying every few seconds until `stopped`. nullopt:
 // stopped, or the text at the hub is no network document (logged).

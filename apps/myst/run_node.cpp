@@ -18,6 +18,7 @@
 #include "apps/myst/rest_listener.hpp"
 #include "core/base/text.hpp"
 #include "core/base/url.hpp"
+#include "core/config/document_layer.hpp"
 #include "core/crypto/secp256k1.hpp"
 #include "platform/dns/dns_proxy.hpp"
 #include "platform/loop/signal_watcher.hpp"
@@ -188,7 +189,7 @@ class Program {
                                          [this] { return stopping_; });
       if (!document) return "no network to join at " + config_.hub_url();
       log::info("joining the network", "name", document->name, "hub", config_.hub_url());
-      for (const auto& taken : config_.absorb_document(document_values(*document))) {
+      for (const auto& taken : config_.absorb_document(core::document_values(*document))) {
         log::info("from the network document", "key", taken.key, "value", taken.value, "used",
                   taken.used == core::NodeConfig::Layer::Document ? "yes" : "no, set by hand");
       }

@@ -8,8 +8,8 @@
 
 namespace myst::core {
 
-// One value a key, in the order of docs/network-document.md. Contracts are not among them: a
-// network without a chain is what the defaults of NetworkKind::Own describe.
+// One value a key, in the order of docs/network-document.md. Without contracts nothing is said of
+// chains: the defaults of NetworkKind::Own describe a network that has none.
 std::vector<FlagValue> document_values(const NetworkDocument& document);
 
 }  // namespace myst::core

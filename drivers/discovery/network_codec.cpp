@@ -1,5 +1,7 @@
 #include "drivers/discovery/network_codec.hpp"
 
+#include <algorithm>
+
 #include "core/base/text.hpp"
 #include "core/broker/address.hpp"
 #include "platform/json/json.hpp"
@@ -14,6 +16,7 @@ using json::Value;
 constexpr std::string_view kFormat = "myst-network/v1";
 constexpr std::size_t kMaxEntries = 16;
 constexpr std::size_t kMaxText = 1024;
+constexpr std::size_t kMaxChains = 2;
 
 bool plain(std::string_view text) {
   for (const char c : text) {
@@ -66,6 +69,54 @@ Status read_list(Value object, std::string_view name, Check check, std::vector<s
   return {};
 }
 
+Status read_address(Value object, std::string_view name, Address& out) {
+  MYST_TRY_ASSIGN(const std::string_view text, object[name].string());
+  MYST_TRY_ASSIGN(out, Address::parse(text));
+  if (out.is_zero()) return Error{Errc::Malformed, 0, "network document: a contract at zero"};
+  return {};
+}
+
+Status read_chain(Value object, core::NetworkChain& out) {
+  MYST_TRY_ASSIGN(out.id, object["chain_id"].u64());
+  if (out.id == 0) return Error{Errc::Malformed, 0, "network document: chain 0"};
+  MYST_TRY(read_list(object, "rpc", is_url, out.rpc));
+  if (out.rpc.empty()) return Error{Errc::Malformed, 0, "network document: chain without rpc"};
+  MYST_TRY(read_address(object, "registry", out.registry));
+  MYST_TRY(read_address(object, "token", out.token));
+  MYST_TRY(read_address(object, "channel_implementation", out.channel_implementation));
+  MYST_TRY(read_address(object, "hermes", out.hermes));
+  std::vector<std::string> known;
+  const auto is_address = [](std::string_view text) { return Address::parse(text).ok(); };
+  MYST_TRY(read_list(object, "known_hermeses", is_address, known));
+  for (const std::string& text : known) out.known_hermeses.push_back(*Address::parse(text));
+  if (std::find(out.known_hermeses.begin(), out.known_hermeses.end(), out.hermes) ==
+      out.known_hermeses.end()) {
+    out.known_hermeses.insert(out.known_hermeses.begin(), out.hermes);
+  }
+  return {};
+}
+
+Status read_contracts(Value contracts, NetworkDocument& out) {
+  if (!contracts.is_object()) return Error{Errc::Malformed, 0, "network document: contracts"};
+  MYST_TRY(read_url(contracts, "transactor", true, out.transactor));
+  const Value chains = contracts["chains"];
+  if (!chains.is_array()) return Error{Errc::Malformed, 0, "network document: chains"};
+  for (const auto& [index, object] : chains) {
+    if (out.chains.size() >= kMaxChains) {
+      return Error{Errc::Full, 0, "network document: more than two chains"};
+    }
+    core::NetworkChain chain;
+    MYST_TRY(read_chain(object, chain));
+    if (!out.chains.empty() && out.chains.front().id == chain.id) {
+      return Error{Errc::Malformed, 0, "network document: a chain twice"};
+    }
+    out.chains.push_back(std::move(chain));
+  }
+  if (out.chains.empty()) return Error{Errc::Malformed, 0, "network document: no chain"};
+  out.contracts = contracts.to_text();
+  return {};
+}
+
 }  // namespace
 
 Result<NetworkDocument> read_network_document(std::string_view text) {
@@ -93,8 +144,7 @@ Result<NetworkDocument> read_network_document(std::string_view text) {
   MYST_TRY(read_url(root, "access_policies", false, out.access_policies));
   MYST_TRY(read_url(root, "quality", false, out.quality));
   if (const Value contracts = root["contracts"]; !contracts.is_nothing()) {
-    if (!contracts.is_object()) return Error{Errc::Malformed, 0, "network document: contracts"};
-    out.contracts = contracts.to_text();
+    MYST_TRY(read_contracts(contracts, out));
   }
   return out;
 }

@@ -47,5 +47,31 @@ TEST(DocumentLayer, WhatTheNetworkLacksStaysOff) {
   EXPECT_EQ(config.text("access-policy.address"), "");
 }
 
+TEST(DocumentLayer, TheFirstChainIsTheActiveOne) {
+  NetworkDocument document = family();
+  document.transactor = "http://hub/transactor";
+  for (const std::uint64_t id : {80002, 1}) {
+    NetworkChain chain;
+    chain.id = id;
+    chain.rpc = {"http://hub/rpc", "https://rpc.example"};
+    chain.registry = *Address::parse("0x427C2BAD22335710Aec5e477f3E3AdCd313A9bcb");
+    chain.hermes = *Address::parse("0xd68dEfB97d0765741F8ECF179Df2f9564e1466A3");
+    chain.known_hermeses = {chain.hermes};
+    document.chains.push_back(chain);
+  }
+  NodeConfig config({"/", "/"});
+  ASSERT_TRUE(config.set_command_line({{"network", "hub.example"}}).ok());
+  const auto values = document_values(document);
+  EXPECT_EQ(config.absorb_document(values).size(), values.size());
+  EXPECT_EQ(config.integer("chain-id"), 80002);
+  EXPECT_EQ(config.integer("chains.2.chainID"), 80002);
+  EXPECT_EQ(config.integer("chains.1.chainID"), 1);
+  EXPECT_EQ(config.list("ether.client.rpcl2"), document.chains[0].rpc);
+  EXPECT_EQ(config.text("chains.2.registry"), "0x427C2BAD22335710Aec5e477f3E3AdCd313A9bcb");
+  EXPECT_EQ(config.list("chains.2.knownHermeses"),
+            std::vector<std::string>{"0xd68dEfB97d0765741F8ECF179Df2f9564e1466A3"});
+  EXPECT_EQ(config.text("transactor.address"), "http://hub/transactor");
+}
+
 }  // namespace
 }  // namespace myst::core

@@ -30,9 +30,46 @@ TEST(NetworkCodec, SurvivesTheWire) {
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(write_network_document(*again), text);
   EXPECT_FALSE(again->contracts);
-  document.contracts = R"({"chain_id":137})";
-  EXPECT_EQ(read_network_document(write_network_document(document))->contracts,
-            R"({"chain_id":137})");
+}
+
+const char kContracts[] =
+    R"({"transactor":"http://hub.example/t","chains":[{"chain_id":137,"rpc":["https://rpc.example"],)"
+    R"("registry":"0x427C2BAD22335710Aec5e477f3E3AdCd313A9bcb",)"
+    R"("token":"0xAA9C4E723609Cb913430143fbc86D3CBe7ADCa21",)"
+    R"("channel_implementation":"0x599d43715DF3070f83355D9D90AE62c159E62A75",)"
+    R"("hermes":"0xd68dEfB97d0765741F8ECF179Df2f9564e1466A3"}]})";
+
+TEST(NetworkCodec, ReadsContracts) {
+  core::NetworkDocument document = sample();
+  document.contracts = kContracts;
+  const auto read = read_network_document(write_network_document(document));
+  ASSERT_TRUE(read.ok()) << read.error().what;
+  EXPECT_EQ(read->contracts, kContracts);
+  EXPECT_EQ(read->transactor, "http://hub.example/t");
+  ASSERT_EQ(read->chains.size(), 1u);
+  EXPECT_EQ(read->chains[0].id, 137u);
+  EXPECT_EQ(read->chains[0].hermes.to_checksum(), "0xd68dEfB97d0765741F8ECF179Df2f9564e1466A3");
+  EXPECT_EQ(read->chains[0].known_hermeses, std::vector<Address>{read->chains[0].hermes});
+  const std::string text = kContracts;
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    std::string bad = text;
+    bad.replace(bad.find(from), from.size(), to);
+    document.contracts = bad;
+    return !read_network_document(write_network_document(document)).ok();
+  };
+  EXPECT_FALSE(refused("\"chain_id\":137", "\"chain_id\":138"));
+  EXPECT_TRUE(refused("\"chain_id\":137", "\"chain_id\":0"));
+  EXPECT_TRUE(refused("\"chain_id\":137", "\"chain_id\":\"137\""));
+  EXPECT_TRUE(refused("https://rpc.example", "ftp://rpc.example"));
+  EXPECT_TRUE(refused("[\"https://rpc.example\"]", "[]"));
+  EXPECT_TRUE(refused("0x427C2B", "0x427C2"));
+  EXPECT_TRUE(refused("0x427C2BAD22335710Aec5e477f3E3AdCd313A9bcb", "0x" + std::string(40, '0')));
+  EXPECT_TRUE(refused("\"token\"", "\"tokens\""));
+  EXPECT_TRUE(refused("\"transactor\"", "\"transistor\""));
+  const std::size_t open = text.find("[{"), close = text.rfind("}]");
+  const std::string chain = text.substr(open + 1, close - open);
+  EXPECT_TRUE(refused(chain, ""));
+  EXPECT_TRUE(refused(chain, chain + "," + chain));
 }
 
 TEST(NetworkCodec, ReadsTheDocumentedExample) {
