@@ -96,4 +96,58 @@ void Chains::provider(const core::hermes::ProviderKey& key, Callback<ProviderFac
   });
 }
 
+void Chains::ask(const Question& question, Answer done) {
+  using Machine = core::transactor::Transactor;
+  Chain* chain = find(question.chain);
+  if (chain == nullptr) return done(kUnknownChain);
+  if (const auto* registered = std::get_if<Machine::AskRegistered>(&question.ask)) {
+    return ask_registered(*chain, *registered, std::move(done));
+  }
+  if (const auto* open = std::get_if<Machine::AskOpen>(&question.ask)) {
+    return ask_open(*chain, *open, std::move(done));
+  }
+  const auto& settled = std::get<Machine::AskSettled>(question.ask);
+  chain->reader->provider_channel(settled.hermes, settled.channel, ethereum::BlockTag::Latest,
+                                  [done](const Result<chain::hermes::Channel>& found) {
+                                    if (!found.ok()) return done(found.error());
+                                    done(ChainAnswer(found->settled));
+                                  });
+}
+
+void Chains::ask_registered(Chain& chain, const core::transactor::Transactor::AskRegistered& what,
+                            Answer done) {
+  ethereum::Reader& reader = *chain.reader;
+  const Address token = chain.contracts.token, channel = what.channel;
+  reader.is_registered(chain.contracts.registry, what.identity,
+                       [&reader, token, channel, done](const Result<bool>& registered) {
+                         using Registered = core::transactor::Transactor::Registered;
+                         if (!registered.ok()) return done(registered.error());
+                         if (*registered || channel.is_zero()) {
+                           return done(ChainAnswer(Registered{*registered, Wei()}));
+                         }
+                         reader.token_balance(token, channel, [done](const Result<Wei>& balance) {
+                           if (!balance.ok()) return done(balance.error());
+                           done(ChainAnswer(Registered{false, *balance}));
+                         });
+                       });
+}
+
+void Chains::ask_open(Chain& chain, const core::transactor::Transactor::AskOpen& what,
+                      Answer done) {
+  ethereum::Reader& reader = *chain.reader;
+  const Address registry = chain.contracts.registry, identity = what.identity;
+  const auto then = [&reader, registry, identity, done](bool open) {
+    reader.is_registered(registry, identity, [open, done](const Result<bool>& registered) {
+      if (!registered.ok()) return done(registered.error());
+      done(ChainAnswer(core::transactor::Transactor::Open{*registered, open}));
+    });
+  };
+  if (what.channel.is_zero()) return then(false);
+  reader.consumer_channel(what.channel,
+                          [then, done](const Result<std::optional<chain::channel::Hermes>>& found) {
+                            if (!found.ok()) return done(found.error());
+                            then(found->has_value());
+                          });
+}
+
 }  // namespace myst::hub

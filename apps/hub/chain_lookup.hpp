@@ -1,4 +1,4 @@
-// What Hermes wants to know of an account, read from the chain.
+// What Hermes and the transactor want to know, read from the chain.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,7 @@
 
 #include "apps/hub/contracts.hpp"
 #include "core/hub/hermes/requests.hpp"
+#include "core/hub/transactor/transactor.hpp"
 #include "drivers/ethereum/reader.hpp"
 
 namespace myst::hub {
@@ -24,8 +25,18 @@ class ChainLookup {
                         Callback<core::hermes::ProviderFacts> done) = 0;
 };
 
+// What the transactor wants to know of a chain.
+class TransactorChain {
+ public:
+  using Question = core::transactor::Transactor::Question;
+  using ChainAnswer = core::transactor::Transactor::ChainAnswer;
+  using Answer = std::function<void(Result<ChainAnswer>)>;
+  virtual ~TransactorChain() = default;
+  virtual void ask(const Question& question, Answer done) = 0;  // calls back once
+};
+
 // The chains a hub serves, each with its endpoints.
-class Chains final : public ChainLookup {
+class Chains final : public ChainLookup, public TransactorChain {
  public:
   struct Chain {
     ChainContracts contracts;
@@ -39,10 +50,15 @@ class Chains final : public ChainLookup {
   void provider(const core::hermes::ProviderKey& key,
                 Callback<core::hermes::ProviderFacts> done) override;
 
+  void ask(const Question& question, Answer done) override;
+
   Chain* find(std::uint64_t chain_id);
   std::map<std::uint64_t, Chain>& all() { return chains_; }
 
  private:
+  void ask_registered(Chain& chain, const core::transactor::Transactor::AskRegistered& what,
+                      Answer done);
+  void ask_open(Chain& chain, const core::transactor::Transactor::AskOpen& what, Answer done);
   std::map<std::uint64_t, Chain> chains_;
 };
 

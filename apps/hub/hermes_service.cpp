@@ -165,6 +165,11 @@ void HermesService::admin(std::string_view call, const HttpRequest& request,
     if (!credit.ok()) return exchange->respond(malformed(credit.error()));
     return ask(*credit, exchange);
   }
+  if (call == "cash" && request.method == "POST" && cash_) {
+    const bool begun = cash_();
+    return exchange->respond(json_answer(
+        begun ? 202 : 409, begun ? R"({"message":"begun"})" : R"({"message":"under way"})"));
+  }
   exchange->respond(not_found());
 }
 

@@ -41,6 +41,8 @@ class HermesService {
     if (work_.pending() >= kMaxOperatorsJobs) return Error{Errc::Full, 0, "the ledger is busy"};
     return work_.submit_for<T>([ledger = ledger_.get(), work] { return work(*ledger); }, done);
   }
+  // What POST /admin/hermes/cash does; false: not now.
+  void on_cash(std::function<bool()> cash) { cash_ = std::move(cash); }
   // What is in the queue is committed and answered; then the ledger may be closed.
   void finish();
 
@@ -65,6 +67,7 @@ class HermesService {
   core::hermes::RequestId next_id_ = 1;
   std::shared_ptr<HermesService*> self_;  // empty once this is gone: for callbacks of the chain
   bool pumping_ = false;
+  std::function<bool()> cash_;
 };
 
 platform::HttpResponse to_response(const core::hermes::Refusal& refusal);

@@ -291,6 +291,17 @@ HttpResponse HttpApi::status(Now now) const {
         .member("chain_failures", status.hermes->chain_failures)
         .end_object();
   }
+  if (status.transactor) {
+    writer.key("transactor")
+        .begin_object()
+        .member("open", status.transactor_open)
+        .member("accepted", status.transactor->accepted)
+        .member("repeated", status.transactor->repeated)
+        .member("refused", status.transactor->refused)
+        .member("done", status.transactor->done)
+        .member("failed", status.transactor->failed)
+        .end_object();
+  }
   writer.end_object();
   return json_answer(std::move(body));
 }

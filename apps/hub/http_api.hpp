@@ -18,6 +18,7 @@
 #include "core/hub/location_table.hpp"
 #include "core/hub/price_board.hpp"
 #include "core/hub/proposal_index.hpp"
+#include "core/hub/transactor/transactor.hpp"
 #include "platform/http/message.hpp"
 
 namespace myst::hub {
@@ -35,6 +36,8 @@ struct HubStatus {
   std::optional<core::hermes::Hermes::Counters> hermes;  // nullopt: it does not run here
   std::size_t hermes_waiting = 0;
   std::string hermes_problem;
+  std::optional<core::transactor::Transactor::Counters> transactor;  // nullopt: not here
+  std::size_t transactor_open = 0;
 };
 
 class HttpApi {

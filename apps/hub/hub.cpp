@@ -398,6 +398,10 @@ HubStatus Hub::status() const {
     out.hermes_waiting = money_->hermes()->machine().waiting();
     out.hermes_problem = money_->hermes_problem();
   }
+  if (money_ != nullptr && money_->transactor() != nullptr) {
+    out.transactor = money_->transactor()->machine().counters();
+    out.transactor_open = money_->transactor()->machine().open();
+  }
   return out;
 }
 

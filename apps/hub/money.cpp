@@ -45,20 +45,43 @@ std::optional<std::string> Money::open() {
     contracts_.push_back(std::move(chain));
   }
   chains_ = std::make_unique<Chains>(loop_, contracts_);
-  return options_.hermes_key_file.empty() ? std::nullopt : open_hermes();
+  if (!options_.hermes_key_file.empty()) {
+    if (auto problem = open_hermes()) return problem;
+  }
+  if (!options_.transactor_key_file.empty()) {
+    if (auto problem = open_transactor()) return problem;
+  }
+  if (hermes_ != nullptr && transactor_ != nullptr) {
+    Cashier::Options cash;
+    cash.threshold = options_.cash_threshold;
+    cash.interval = options_.cash_interval;
+    for (const ChainContracts& chain : contracts_) {
+      if (chain.promise_collector) cash.collectors.insert(chain.chain_id);
+    }
+    cashier_ = std::make_unique<Cashier>(loop_, std::move(cash), *hermes_, *transactor_, *chains_);
+    hermes_->on_cash([this] { return cashier_ != nullptr && cashier_->run(Wei(1)); });
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Money::make_data_dir() const {
+  const Status made = platform::make_directories(options_.data_dir, 0700);
+  if (made.ok()) return std::nullopt;
+  return "cannot make --data-dir " + options_.data_dir + ": " + std::strerror(made.error().detail);
+}
+
+std::optional<std::string> Money::open_key(const std::string& path,
+                                           std::optional<LocalSigner>& out) {
+  auto key = read_key_file(path, options_.key_passphrase_file);
+  if (auto* problem = std::get_if<std::string>(&key)) return std::move(*problem);
+  out.emplace(std::move(std::get<LocalSigner>(key)));
+  if (is_exposed(path)) log_(Level::Warning, path + " can be read by others than its owner");
+  return std::nullopt;
 }
 
 std::optional<std::string> Money::open_hermes() {
-  auto key = read_key_file(options_.hermes_key_file, options_.key_passphrase_file);
-  if (auto* problem = std::get_if<std::string>(&key)) return std::move(*problem);
-  hermes_key_.emplace(std::move(std::get<LocalSigner>(key)));
-  if (is_exposed(options_.hermes_key_file)) {
-    log_(Level::Warning, options_.hermes_key_file + " can be read by others than its owner");
-  }
-  if (const Status made = platform::make_directories(options_.data_dir, 0700); !made.ok()) {
-    return "cannot make --data-dir " + options_.data_dir + ": " +
-           std::strerror(made.error().detail);
-  }
+  if (auto problem = open_key(options_.hermes_key_file, hermes_key_)) return problem;
+  if (auto problem = make_data_dir()) return problem;
   const std::string path = options_.data_dir + "/hermes.db";
   auto ledger = storage::HermesLedger::open(path);
   if (!ledger.ok()) return "cannot open the ledger " + path + ": " + ledger.error().what;
@@ -81,6 +104,76 @@ std::optional<std::string> Money::open_hermes() {
     verify_operator();
   }
   return std::nullopt;
+}
+
+core::transactor::Terms Money::transactor_terms() const {
+  core::transactor::Terms out;
+  for (const ChainContracts& contracts : contracts_) {
+    core::transactor::ChainTerms chain;
+    chain.id = contracts.chain_id;
+    chain.registry = contracts.registry;
+    chain.token = contracts.token;
+    chain.channel_implementation = contracts.channel_implementation;
+    chain.hermes = contracts.hermes;
+    chain.hermeses = contracts.known_hermeses;
+    chain.promise_collector = contracts.promise_collector;
+    chain.fees = options_.fees;
+    out.chains.push_back(std::move(chain));
+  }
+  return out;
+}
+
+std::optional<std::string> Money::open_transactor() {
+  if (auto problem = open_key(options_.transactor_key_file, transactor_key_)) return problem;
+  if (auto problem = make_data_dir()) return problem;
+  const std::string transactions = options_.data_dir + "/transactions.db";
+  auto sent = storage::TransactionStore::open(transactions);
+  if (!sent.ok()) return "cannot open " + transactions + ": " + sent.error().what;
+  const std::string tasks = options_.data_dir + "/transactor.db";
+  auto store = storage::TaskStore::open(tasks);
+  if (!store.ok()) return "cannot open " + tasks + ": " + store.error().what;
+
+  accounts_ = std::make_unique<Accounts>(loop_, *transactor_key_, *chains_, std::move(*sent));
+  std::map<std::uint64_t, chain::AccountQueue::Config> configs;
+  for (const ChainContracts& contracts : contracts_) {
+    configs[contracts.chain_id].fees = options_.gas;
+    configs[contracts.chain_id].confirmations = options_.confirmations;
+  }
+  if (const Status opened = accounts_->open(configs); !opened.ok()) {
+    return "cannot read " + transactions + ": " + opened.error().what;
+  }
+  TransactorService::Options service;
+  service.terms = transactor_terms();
+  service.machine.max_free_per_day = static_cast<std::size_t>(options_.free_per_day);
+  transactor_ = std::make_unique<TransactorService>(loop_, std::move(service), std::move(*store),
+                                                    *chains_, *accounts_);
+  if (const Status restored = transactor_->restore(); !restored.ok()) {
+    return "cannot read " + tasks + ": " + restored.error().what;
+  }
+  Accounts::Handlers handlers;
+  handlers.transaction = [this](const chain::TransactionRecord& record) {
+    transactor_->handle_transaction(record);
+  };
+  handlers.lost = [this](const std::string& wish, const Error& error) {
+    transactor_->handle_lost(wish, error);
+  };
+  accounts_->start(std::move(handlers));
+  learn_operators();
+  log_(Level::Info, "transactions are sent by " + transactor_key_->address().to_checksum());
+  return std::nullopt;
+}
+
+// Until an operator is known, the contract itself says no to what it has not signed.
+void Money::learn_operators() {
+  for (const ChainContracts& contracts : contracts_) {
+    for (const Address& hermes : contracts.known_hermeses) {
+      chains_->find(contracts.chain_id)
+          ->reader->hermes_operator(
+              hermes, [this, hermes, chain = contracts.chain_id](const Result<Address>& found) {
+                if (found.ok()) transactor_->set_operator(chain, hermes, *found);
+              });
+    }
+  }
 }
 
 void Money::verify_operator() {
@@ -111,6 +204,7 @@ void Money::operator_told(const ChainContracts& contracts, const Result<Address>
 
 bool Money::handle(const platform::HttpRequest& request,
                    const platform::HttpExchangePtr& exchange) {
+  if (transactor_ != nullptr && transactor_->handle(request, exchange)) return true;
   if (hermes_ == nullptr) return false;
   if (!hermes_problem_.empty() && HermesService::is_ours(request.path)) {
     exchange->respond(to_response({core::hermes::Cause::Internal, hermes_problem_, ""}));
@@ -124,7 +218,10 @@ std::string Money::contracts(const std::string& base) const {
 }
 
 void Money::finish() {
+  cashier_.reset();
   if (hermes_ != nullptr) hermes_->finish();
+  if (transactor_ != nullptr) transactor_->finish();
+  if (accounts_ != nullptr) accounts_->finish();
 }
 
 }  // namespace myst::hub

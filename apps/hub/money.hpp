@@ -1,4 +1,4 @@
-// The part of a hub that deals with money: contracts, chains, Hermes.
+// The part of a hub that deals with money: contracts, chains, Hermes, transactor.
 #pragma once
 
 #include <memory>
@@ -7,11 +7,14 @@
 #include <variant>
 #include <vector>
 
+#include "apps/hub/accounts.hpp"
+#include "apps/hub/cashier.hpp"
 #include "apps/hub/chain_lookup.hpp"
 #include "apps/hub/contracts.hpp"
 #include "apps/hub/hermes_service.hpp"
 #include "apps/hub/log.hpp"
 #include "apps/hub/options.hpp"
+#include "apps/hub/transactor_service.hpp"
 #include "core/identity/signer.hpp"
 #include "platform/loop/timer.hpp"
 
@@ -30,13 +33,20 @@ class Money {
   void finish();  // everything is on the disk afterwards
 
   const HermesService* hermes() const { return hermes_.get(); }
+  const TransactorService* transactor() const { return transactor_.get(); }
+  const Accounts* accounts() const { return accounts_.get(); }
   // Why Hermes does not answer; empty: it does.
   const std::string& hermes_problem() const { return hermes_problem_; }
 
  private:
   Money(platform::Loop& loop, const Options& options, Log log);
   std::optional<std::string> open();
+  std::optional<std::string> make_data_dir() const;
+  std::optional<std::string> open_key(const std::string& path, std::optional<LocalSigner>& out);
   std::optional<std::string> open_hermes();
+  std::optional<std::string> open_transactor();
+  core::transactor::Terms transactor_terms() const;
+  void learn_operators();
   // A promise signed by somebody else than the contract's operator is worth nothing.
   void verify_operator();
   void operator_told(const ChainContracts& contracts, const Result<Address>& found);
@@ -52,6 +62,10 @@ class Money {
   bool wrong_key_ = false;
   std::string hermes_problem_;
   platform::Timer verify_timer_;
+  std::optional<LocalSigner> transactor_key_;
+  std::unique_ptr<Accounts> accounts_;
+  std::unique_ptr<TransactorService> transactor_;
+  std::unique_ptr<Cashier> cashier_;
 };
 
 }  // namespace myst::hub

@@ -144,6 +144,31 @@ Problem add_node_rpc(Options& options, const std::string& value) {
   return {};
 }
 
+std::function<Problem(Options&, const std::string&)> fee(Wei core::transactor::Fees::*field) {
+  return [field](Options& options, const std::string& value) -> Problem {
+    const auto amount = U256::parse(value);
+    if (!amount.ok()) return "is not a number of wei";
+    options.fees.*field = *amount;
+    return {};
+  };
+}
+
+std::function<Problem(Options&, const std::string&)> gas(Wei chain::FeePolicy::*field) {
+  return [field](Options& options, const std::string& value) -> Problem {
+    const auto amount = U256::parse(value);
+    if (!amount.ok() || amount->is_zero()) return "is not a number of wei above zero";
+    options.gas.*field = *amount;
+    return {};
+  };
+}
+
+Problem set_cash_interval(Options& options, const std::string& value) {
+  const auto number = parse_decimal(value);
+  if (!number || *number == 0 || *number > 86400) return "is not a number of seconds up to 86400";
+  options.cash_interval = std::chrono::seconds{*number};
+  return {};
+}
+
 Problem add_price(Options& options, const std::string& value) {
   const auto rule = core::PriceBoard::parse_rule(value);
   if (!rule.ok()) return "is not of the form 1000,2000 or LT/residential/dvpn=1000,2000";
@@ -223,6 +248,28 @@ const std::vector<Flag>& flags() {
       {"--max-unsettled", "WEI",
        "what one provider may have earned and not settled (default: no limit)",
        wei(&Options::max_unsettled)},
+      {"--transactor-key", "FILE",
+       "key of the account that sends transactions: the transactor runs here (needs --data-dir)",
+       text(&Options::transactor_key_file)},
+      {"--registration-fee", "WEI", "what a registration costs its identity (default: nothing)",
+       fee(&core::transactor::Fees::register_identity)},
+      {"--settlement-fee", "WEI", "what a settlement costs (default: nothing)",
+       fee(&core::transactor::Fees::settle)},
+      {"--stake-fee", "WEI", "what decreasing a stake costs (default: nothing)",
+       fee(&core::transactor::Fees::decrease_stake)},
+      {"--free-per-day", "N", "transactions for which nobody pays (default: 1000)",
+       number(&Options::free_per_day, 0, 1000000000)},
+      {"--min-tip", "WEI", "for a unit of gas, at least (default: 1 gwei; Polygon wants 30)",
+       gas(&chain::FeePolicy::min_tip)},
+      {"--max-gas-fee", "WEI", "for a unit of gas, at most (default: 1000 gwei)",
+       gas(&chain::FeePolicy::max_fee)},
+      {"--confirmations", "N", "blocks until a transaction counts (default: 1)",
+       number(&Options::confirmations, 1, 1000)},
+      {"--cash-threshold", "WEI",
+       "Hermes cashes a consumer's promises from that on (default: 0.1 MYST)",
+       wei(&Options::cash_threshold)},
+      {"--cash-interval", "SECONDS", "and looks for them that often (default: 600)",
+       set_cash_interval},
       {"--price", "RULE",
        "wei per hour and GiB, such as 60000000000000,100000000000000000 or "
        "LT/residential/dvpn=1,2; may be repeated, later ones win (default: free)",
@@ -293,9 +340,11 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
       return UsageError{name + ": \"" + value + "\" " + *problem};
     }
   }
-  if (!options.hermes_key_file.empty() &&
-      (options.contracts_files.empty() || options.data_dir.empty())) {
-    return UsageError{"--hermes-key needs --contracts and --data-dir"};
+  for (const auto& [flag, file] : {std::pair("--hermes-key", &options.hermes_key_file),
+                                   std::pair("--transactor-key", &options.transactor_key_file)}) {
+    if (!file->empty() && (options.contracts_files.empty() || options.data_dir.empty())) {
+      return UsageError{std::string(flag) + " needs --contracts and --data-dir"};
+    }
   }
   if (!options.broker_listen_given) options.broker_listen.ip = options.listen;
   return options;

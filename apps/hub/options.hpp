@@ -10,8 +10,10 @@
 #include "core/base/net.hpp"
 #include "core/base/time.hpp"
 #include "core/base/u256.hpp"
+#include "core/chain/transaction.hpp"
 #include "core/hub/location_table.hpp"
 #include "core/hub/price_board.hpp"
+#include "core/hub/transactor/requests.hpp"
 
 namespace myst::hub {
 
@@ -39,11 +41,18 @@ struct Options {
   bool accept_unnamed_proposals = false;
   int compatibility_min = 0;
   // Money: all of it needs `contracts`.
-  std::vector<std::string> contracts_files;    // one a chain; the first is the one sessions use
-  std::vector<std::string> node_rpc;           // what nodes are told; empty: as in the file
-  std::string hermes_key_file;                 // empty: no Hermes here
-  std::string key_passphrase_file;             // of key files that are encrypted
-  Wei max_unsettled;                           // of one provider; zero: no limit
+  std::vector<std::string> contracts_files;  // one a chain; the first is the one sessions use
+  std::vector<std::string> node_rpc;         // what nodes are told; empty: as in the file
+  std::string hermes_key_file;               // empty: no Hermes here
+  std::string key_passphrase_file;           // of key files that are encrypted
+  Wei max_unsettled;                         // of one provider; zero: no limit
+  std::string transactor_key_file;           // empty: no transactor here
+  core::transactor::Fees fees;               // what identities pay it for its transactions
+  std::uint64_t free_per_day = 1000;         // transactions nobody pays for
+  chain::FeePolicy gas;                      // what it pays the chain
+  std::uint64_t confirmations = 1;           // until a transaction counts
+  Wei cash_threshold{100000000000000000};    // of one consumer: 0.1 MYST
+  Duration cash_interval = std::chrono::minutes{10};
   std::vector<core::PriceBoard::Rule> prices;  // none: everything is free
   std::string prices_file;                     // further rules, read again at SIGHUP
 };

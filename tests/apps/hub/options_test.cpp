@@ -84,6 +84,15 @@ TEST(HubOptions, ReadsWhatMoneyNeeds) {
   EXPECT_EQ(bad({"--hermes-key=k", "--data-dir=d"}),
             "--hermes-key needs --contracts and --data-dir");
   EXPECT_NE(bad({"--contracts=a", "--contracts=b", "--contracts=c"}), "");
+  const Options sender = good({"--contracts=a", "--transactor-key=t", "--data-dir=d",
+                               "--registration-fee=5", "--settlement-fee=6", "--stake-fee=7",
+                               "--min-tip=30000000000", "--confirmations=3", "--cash-interval=9"});
+  EXPECT_EQ(sender.fees.register_identity, Wei(5));
+  EXPECT_EQ(sender.fees.decrease_stake, Wei(7));
+  EXPECT_EQ(sender.gas.min_tip, Wei(30000000000));
+  EXPECT_EQ(sender.confirmations, 3u);
+  EXPECT_EQ(sender.cash_interval, std::chrono::seconds{9});
+  EXPECT_NE(bad({"--transactor-key=t"}), "");
   EXPECT_NE(bad({"--price=1"}), "");
   EXPECT_NE(bad({"--node-rpc=rpc"}), "");
   EXPECT_NE(bad({"--max-unsettled=1.5"}), "");

@@ -1,0 +1,402 @@
+#include "apps/hub/transactor_service.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/text.hpp"
+#include "core/payment/channel.hpp"
+#include "drivers/transactor/server_codec.hpp"
+
+namespace myst::hub {
+namespace {
+
+using core::transactor::Kind;
+using core::transactor::Refusal;
+using core::transactor::Task;
+using platform::HttpExchangePtr;
+using platform::HttpRequest;
+using platform::HttpResponse;
+
+constexpr std::string_view kBase = "/transactor/api/v1/";
+constexpr Duration kForget = std::chrono::hours{6};
+
+std::string_view after(std::string_view path, std::string_view beginning) {
+  return path.substr(0, beginning.size()) == beginning ? path.substr(beginning.size())
+                                                       : std::string_view();
+}
+
+void respond(const HttpExchangePtr& exchange, std::string body) {
+  HttpResponse out;
+  out.headers.add("Content-Type", "application/json");
+  out.body = std::move(body);
+  exchange->respond(std::move(out));
+}
+
+void respond(const HttpExchangePtr& exchange, const Refusal& refusal, std::string_view path) {
+  HttpResponse out;
+  out.status = refusal.status;
+  out.headers.add("Content-Type", transactor::kErrorType);
+  out.body = transactor::write_error(refusal, path);
+  exchange->respond(std::move(out));
+}
+
+Refusal not_found() { return {404, "not_found", "no such resource"}; }
+Refusal malformed(const Error& error) { return {400, "malformed_request", error.what}; }
+Refusal unavailable(const char* why) { return {503, "unavailable", why}; }
+
+}  // namespace
+
+TransactorService::TransactorService(platform::Loop& loop, Options options,
+                                     storage::TaskStore store, TransactorChain& chain,
+                                     TransactionSender& sender)
+    : loop_(loop),
+      options_(std::move(options)),
+      machine_(options_.machine),
+      store_(std::move(store)),
+      chain_(chain),
+      sender_(sender),
+      timer_(loop,
+             [this] {
+               machine_.handle_timeout(loop_.now());
+               pump();
+             }),
+      forget_timer_(loop, [this] { forget_old(); }),
+      work_(loop, 4096),
+      self_(std::make_shared<TransactorService*>(this)) {
+  forget_timer_.arm_in(kForget);
+}
+
+TransactorService::~TransactorService() { *self_ = nullptr; }
+
+Status TransactorService::restore() {
+  MYST_TRY_ASSIGN(const std::vector<Task> queued, store_.queued());
+  for (const Task& task : queued) {
+    MYST_TRY_ASSIGN(const auto record, sender_.find(task.chain, task.wish_id()));
+    machine_.restore(loop_.now(), task, record.has_value());
+    if (record) handle_transaction(*record);
+  }
+  pump();
+  return {};
+}
+
+bool TransactorService::handle(const HttpRequest& request, const HttpExchangePtr& exchange) {
+  const std::string_view call = after(request.path, kBase);
+  if (call.empty()) return false;
+  if (request.method == "POST") {
+    post(call, request, exchange);
+  } else if (request.method == "GET" || request.method == "HEAD") {
+    get(call, exchange);
+  } else {
+    respond(exchange, not_found(), request.path);
+  }
+  return true;
+}
+
+void TransactorService::get(std::string_view call, const HttpExchangePtr& exchange) {
+  if (const auto rest = after(call, "fee/"); !rest.empty()) return get_fee(rest, exchange);
+  if (const auto id = after(call, "queue/"); !id.empty()) {
+    return get_queue_entry(std::string(id), exchange);
+  }
+  if (call == "identity/register/provider/eligibility" ||
+      !after(call, "identity/register/eligibility/").empty()) {
+    const auto& chains = options_.terms.chains;
+    const bool free = !chains.empty() && chains.front().fees.register_identity.is_zero();
+    return respond(exchange,
+                   transactor::write_eligible(free && machine_.free_left(loop_.now().wall)));
+  }
+  if (const auto rest = after(call, "identity/"); !rest.empty()) {
+    constexpr std::string_view kEnd = "/status";
+    const std::size_t slash = rest.find('/');
+    const auto identity = Address::parse(rest.substr(0, slash));
+    if (slash != std::string_view::npos && rest.substr(slash) == kEnd && identity.ok()) {
+      return get_registrations(*identity, exchange);
+    }
+  }
+  respond(exchange, not_found(), std::string(kBase) + std::string(call));
+}
+
+void TransactorService::get_fee(std::string_view rest, const HttpExchangePtr& exchange) {
+  const std::size_t slash = rest.find('/');
+  const auto number = parse_decimal(rest.substr(0, slash));
+  const core::transactor::ChainTerms* chain = number ? options_.terms.chain(*number) : nullptr;
+  const WallTime now = loop_.now().wall;
+  const WallTime until =
+      now + std::chrono::duration_cast<WallTime::duration>(options_.fee_lifetime);
+  if (chain != nullptr) {
+    const core::transactor::Fees& fees = chain->fees;
+    if (slash == std::string_view::npos) {
+      return respond(exchange, transactor::write_fees(fees, now, until));
+    }
+    const std::string_view what = rest.substr(slash + 1);
+    if (what == "register") {
+      return respond(exchange, transactor::write_fee(fees.register_identity, until));
+    }
+    if (what == "settle") return respond(exchange, transactor::write_fee(fees.settle, until));
+    if (what == "stake/decrease") {
+      return respond(exchange, transactor::write_fee(fees.decrease_stake, until));
+    }
+  }
+  respond(exchange, not_found(), std::string(kBase) + "fee/" + std::string(rest));
+}
+
+void TransactorService::get_queue_entry(std::string id, const HttpExchangePtr& exchange) {
+  if (const Task* task = machine_.find(id)) {
+    return respond(exchange, transactor::write_queue_entry(*task));
+  }
+  using Found = Result<std::optional<Task>>;
+  const std::string path = std::string(kBase) + "queue/" + id;
+  const Status queued = work_.submit_for<Found>(
+      [this, id] { return store_.find(id); },
+      [exchange, path](const Found& found) {
+        if (!found.ok()) return respond(exchange, unavailable("the store cannot be read"), path);
+        if (!*found) return respond(exchange, not_found(), path);
+        respond(exchange, transactor::write_queue_entry(**found));
+      });
+  if (!queued.ok()) respond(exchange, unavailable("busy"), path);
+}
+
+void TransactorService::get_registrations(const Address& identity,
+                                          const HttpExchangePtr& exchange) {
+  using Found = Result<std::vector<Task>>;
+  const std::string path = std::string(kBase) + "identity/" + identity.to_string() + "/status";
+  const Status queued = work_.submit_for<Found>(
+      [this, identity] { return store_.of(identity, Kind::Register); },
+      [this, exchange, path](Found found) {
+        if (!found.ok()) return respond(exchange, unavailable("the store cannot be read"), path);
+        for (Task& task : *found) {
+          // What is under way knows more than the disk: why it waits, its transaction.
+          if (const Task* newer = machine_.find(task.id)) task = *newer;
+        }
+        respond(exchange, transactor::write_registrations(*found));
+      });
+  if (!queued.ok()) respond(exchange, unavailable("busy"), path);
+}
+
+void TransactorService::post(std::string_view call, const HttpRequest& request,
+                             const HttpExchangePtr& exchange) {
+  const std::string& body = request.body;
+  const auto take = [&](const auto& parsed, bool answer_id) {
+    if (!parsed.ok()) return respond(exchange, malformed(parsed.error()), request.path);
+    submit(*parsed, exchange, request.path, answer_id);
+  };
+  if (call == "identity/register" || call == "identity/register/provider" ||
+      call == "identity/register/referer") {
+    return take(transactor::read_registration(body), false);
+  }
+  if (call == "channel/open") return take(transactor::read_open_channel(body), false);
+  if (call == "stake/decrease") return take(transactor::read_decrease_stake(body), false);
+  if (call == "identity/settle_and_rebalance") {
+    return take(transactor::read_settle(body, Kind::Settle), true);
+  }
+  if (call == "identity/settle/into_stake") {
+    return take(transactor::read_settle(body, Kind::SettleIntoStake), true);
+  }
+  if (call == "identity/settle_with_beneficiary") {
+    return take(transactor::read_settle_with_beneficiary(body), true);
+  }
+  if (call == "identity/pay_and_settle") {
+    return take(transactor::read_pay_and_settle(body), true);
+  }
+  if (call == "channel/status") return get_channel_status(body, exchange);
+  respond(exchange, not_found(), request.path);
+}
+
+void TransactorService::submit(const core::transactor::Request& request,
+                               const HttpExchangePtr& exchange, std::string path, bool answer_id) {
+  auto made = core::transactor::make_task(options_.terms, request, loop_.now().wall);
+  if (const auto* refusal = std::get_if<Refusal>(&made)) {
+    return respond(exchange, *refusal, path);
+  }
+  const Machine::RequestId id = next_id_++;
+  open_.emplace(id, Open{exchange, std::move(path), answer_id});
+  machine_.handle_request(loop_.now(), id, std::move(std::get<Task>(made)));
+  pump();
+}
+
+void TransactorService::cash(core::transactor::CashRequest request) {
+  auto made = core::transactor::make_task(options_.terms, std::move(request), loop_.now().wall);
+  if (!std::holds_alternative<Task>(made)) return;
+  machine_.handle_request(loop_.now(), next_id_++, std::move(std::get<Task>(made)));
+  pump();
+}
+
+std::size_t TransactorService::open_of(Kind kind) const {
+  return machine_.of(Address(), kind).size();
+}
+
+void TransactorService::get_channel_status(const std::string& body,
+                                           const HttpExchangePtr& exchange) {
+  const std::string path = std::string(kBase) + "channel/status";
+  const auto request = transactor::read_channel_status(body);
+  if (!request.ok()) return respond(exchange, malformed(request.error()), path);
+  const core::transactor::ChainTerms* terms = options_.terms.chain(request->chain);
+  if (terms == nullptr || terms->registry != request->registry) {
+    return respond(exchange, {400, "unknown_chain", "this chain is not served"}, path);
+  }
+  for (const Task* task : machine_.of(request->identity, Kind::OpenChannel)) {
+    if (task->chain == request->chain && task->hermes == request->hermes) {
+      return respond(exchange, transactor::write_channel_status(
+                                   transactor::ChannelStatus::InProgress, task->reason));
+    }
+  }
+  Machine::Question question;
+  question.chain = request->chain;
+  question.ask = Machine::AskOpen{
+      request->identity, payment::consumer_channel(request->identity, request->hermes,
+                                                   terms->registry, terms->channel_implementation)};
+  chain_.ask(question, [weak = std::weak_ptr(self_), request = *request, exchange,
+                        path](const Result<Machine::ChainAnswer>& answer) {
+    const auto self = weak.lock();
+    if (self == nullptr || *self == nullptr) return;
+    if (!answer.ok()) return respond(exchange, unavailable("the chain does not answer"), path);
+    const auto* open = std::get_if<Machine::Open>(&*answer);
+    if (open != nullptr && open->open) {
+      return respond(exchange,
+                     transactor::write_channel_status(transactor::ChannelStatus::Open, ""));
+    }
+    using Found = Result<std::vector<Task>>;
+    const Status queued = (*self)->work_.submit_for<Found>(
+        [service = *self, request] {
+          return service->store_.of(request.identity, Kind::OpenChannel);
+        },
+        [exchange, path, request](const Found& found) {
+          if (!found.ok()) return respond(exchange, unavailable("the store cannot be read"), path);
+          for (const Task& task : *found) {
+            if (task.chain != request.chain || task.hermes != request.hermes ||
+                task.state != core::transactor::TaskState::Failed) {
+              continue;
+            }
+            return respond(exchange, transactor::write_channel_status(
+                                         transactor::ChannelStatus::Failed, task.reason));
+          }
+          respond(exchange,
+                  transactor::write_channel_status(transactor::ChannelStatus::NotFound, ""));
+        });
+    if (!queued.ok()) respond(exchange, unavailable("busy"), path);
+  });
+}
+
+void TransactorService::handle_transaction(const chain::TransactionRecord& record) {
+  const Now now = loop_.now();
+  Digest32 hash = record.hash;
+  if (hash == Digest32{} && !record.attempts.empty()) hash = record.attempts.back().hash;
+  if (chain::is_final(record.state)) {
+    Machine::Outcome outcome;
+    outcome.succeeded = record.state == chain::TransactionState::Succeeded;
+    outcome.tx_hash = hash;
+    outcome.reason = record.reason.empty() ? chain::to_string(record.state) : record.reason;
+    machine_.handle_outcome(now, record.id, outcome);
+  } else {
+    machine_.handle_progress(record.id, hash, record.reason);
+  }
+  pump();
+}
+
+void TransactorService::handle_lost(const std::string& wish, const Error& error) {
+  machine_.handle_lost(loop_.now(), wish, error);
+  pump();
+}
+
+void TransactorService::set_operator(std::uint64_t chain, const Address& hermes,
+                                     const Address& operator_key) {
+  for (core::transactor::ChainTerms& terms : options_.terms.chains) {
+    if (terms.id == chain) terms.operators[hermes] = operator_key;
+  }
+}
+
+void TransactorService::pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  for (bool moved = true; moved;) {
+    moved = false;
+    while (const auto question = machine_.poll_question()) {
+      moved = true;
+      chain_.ask(*question, [weak = std::weak_ptr(self_),
+                             id = question->id](Result<Machine::ChainAnswer> answer) {
+        const auto self = weak.lock();
+        if (self == nullptr || *self == nullptr) return;
+        (*self)->machine_.handle_answer((*self)->loop_.now(), id, std::move(answer));
+        (*self)->pump();
+      });
+    }
+    while (auto wish = machine_.poll_wish()) {
+      moved = true;
+      const std::string id = wish->id;
+      chain::AccountQueue::Wish transaction;
+      transaction.id = wish->id;
+      transaction.to = wish->to;
+      transaction.data = std::move(wish->data);
+      const Status status = sender_.submit(wish->chain, std::move(transaction));
+      machine_.handle_submitted(loop_.now(), id, status);
+    }
+  }
+  write();
+  while (auto answer = machine_.poll_answer()) {
+    auto node = open_.extract(answer->id);
+    if (node.empty()) continue;
+    const Open& open = node.mapped();
+    if (const auto* refusal = std::get_if<Refusal>(&answer->answer)) {
+      respond(open.exchange, *refusal, open.path);
+    } else {
+      respond(open.exchange,
+              open.answer_id ? transactor::write_id(std::get<std::string>(answer->answer)) : "{}");
+    }
+  }
+  timer_.arm(machine_.next_timeout());
+  pumping_ = false;
+}
+
+// What is to be stored now shares one transaction; more comes together while it is written.
+void TransactorService::write() {
+  if (writing_) return;
+  struct Batch {
+    std::vector<Machine::Store> stores;
+    std::vector<Machine::Accepted> accepted;  // in the order of those that accept
+  };
+  const auto batch = std::make_shared<Batch>();
+  while (auto store = machine_.poll_store()) batch->stores.push_back(std::move(*store));
+  if (batch->stores.empty()) return;
+  writing_ = true;
+  const auto work = [this, batch]() -> Status {
+    batch->accepted.clear();
+    return store_.together([this, batch]() -> Status {
+      for (const Machine::Store& store : batch->stores) {
+        if (!store.accept) {
+          MYST_TRY(store_.update(store.task));
+          continue;
+        }
+        MYST_TRY_ASSIGN(auto accepted, store_.accept(store.task));
+        batch->accepted.push_back(std::move(accepted));
+      }
+      return {};
+    });
+  };
+  const auto done = [this, batch](const Status& status) {
+    writing_ = false;
+    auto accepted = batch->accepted.begin();
+    for (const Machine::Store& store : batch->stores) {
+      if (!store.accept) {
+        machine_.handle_updated(loop_.now(), store.id, status);
+      } else if (!status.ok()) {
+        machine_.handle_accepted(loop_.now(), store.id, status.error());
+      } else {
+        machine_.handle_accepted(loop_.now(), store.id, std::move(*accepted++));
+      }
+    }
+    pump();
+  };
+  const Status queued = work_.submit_for<Status>(work, done);
+  if (!queued.ok()) done(queued);
+}
+
+void TransactorService::forget_old() {
+  forget_timer_.arm_in(kForget);
+  const WallTime before =
+      loop_.now().wall - std::chrono::duration_cast<WallTime::duration>(options_.keep_tasks);
+  (void)work_.submit_for<Status>([this, before] { return store_.forget(before); },
+                                 [](const Status&) {});
+}
+
+void TransactorService::finish() { work_.finish(); }
+
+}  // namespace myst::hub
