@@ -29,6 +29,25 @@ if(MYST_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
+# Builds that only run tests share parsed headers of the standard library; debug and release do
+# without, so that a missing #include is seen.
+option(MYST_PCH "precompile the headers everybody uses" OFF)
+set(myst_pch_headers <algorithm> <array> <chrono> <cstdint> <cstring> <functional> <map> <memory>
+  <optional> <string> <string_view> <utility> <variant> <vector>)
+function(myst_precompile target)
+  if(MYST_PCH)
+    target_precompile_headers(${target} PRIVATE ${myst_pch_headers} ${ARGN})
+  endif()
+endfunction()
+
+# Test builds link dozens of programs.
+if(MYST_TESTS OR MYST_FUZZ)
+  find_program(MYST_MOLD mold)
+  if(MYST_MOLD)
+    add_link_options(-fuse-ld=mold)
+  endif()
+endif()
+
 find_program(MYST_CCACHE ccache)
 if(MYST_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${MYST_CCACHE})

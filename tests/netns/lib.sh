@@ -5,7 +5,7 @@
 set -u
 prefix=${prefix:-mystsys-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-bin=${MYST_BIN:-$here/../../build/debug/bin}
+bin=${MYST_BIN:-$here/../../build/release/bin}
 work=$(mktemp -d "/tmp/${prefix}XXXXXX")
 passed=0 failed=0 skipped=0
 started=()  # process ids to end
