@@ -36,6 +36,10 @@ constexpr std::string_view kFinalTexts[] = {"revert",
 constexpr std::string_view kLimitTexts[] = {"rate limit", "too many requests", "limit exceeded",
                                             "429",        "compute units",     "capacity"};
 
+constexpr std::string_view kSizeTexts[] = {
+    "block range",        "range is too",  "range too",  "too many results",
+    "returned more than", "response size", "range limit"};
+
 bool contains_any(std::string_view text, Span<const std::string_view> parts) {
   const std::string lower = to_lower(text);
   return std::any_of(parts.begin(), parts.end(),
@@ -49,8 +53,11 @@ bool is_rate_limit(const RpcError& error) {
   return error.code == -32005 || error.code == 429 || contains_any(error.message, kLimitTexts);
 }
 
+bool is_too_large(const RpcError& error) { return contains_any(error.message, kSizeTexts); }
+
 bool is_unsupported(const RpcError& error) {
-  return error.code == -32601 || error.code == -32004;  // JSON-RPC 2.0; EIP-1474
+  return error.code == -32601 || error.code == -32004 ||  // JSON-RPC 2.0; EIP-1474
+         is_too_large(error);
 }
 
 bool is_final(const RpcError& error) {

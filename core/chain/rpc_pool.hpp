@@ -42,7 +42,10 @@ struct RpcError {
 // transaction, parameters that cannot be. Everything else may be the endpoint's own trouble.
 bool is_final(const RpcError& error);
 bool is_rate_limit(const RpcError& error);
-// The endpoint does not know the method: another may, and this one is none the worse for it.
+// The range or the result of a log search is more than this endpoint gives.
+bool is_too_large(const RpcError& error);
+// The endpoint does not know the method, or not for so much: another may, and this one is none the
+// worse for it.
 bool is_unsupported(const RpcError& error);
 
 class RpcPool {
