@@ -50,7 +50,7 @@ TEST(DocumentLayer, WhatTheNetworkLacksStaysOff) {
 TEST(DocumentLayer, TheFirstChainIsTheActiveOne) {
   NetworkDocument document = family();
   document.transactor = "http://hub/transactor";
-  for (const std::uint64_t id : {80002, 1}) {
+  for (const std::uint64_t id : {80002u, 1u}) {
     NetworkChain chain;
     chain.id = id;
     chain.rpc = {"http://hub/rpc", "https://rpc.example"};
