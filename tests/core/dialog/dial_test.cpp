@@ -381,7 +381,8 @@ TEST_F(Dial, GarbageOnEverySubjectIsIgnored) {
   for (int i = 0; i < 200; ++i) {
     Bytes noise(world_->rng.below(300));
     world_->rng.fill(noise);
-    provider_->listener->handle_broker_message(world_->now, 1 + i % 3, "_INBOX.x", noise);
+    provider_->listener->handle_broker_message(world_->now, static_cast<std::uint32_t>(1 + i % 3),
+                                               "_INBOX.x", noise);
   }
   EXPECT_EQ(provider_->listener->exchanges(), 0u);
   ASSERT_TRUE(world_->run(seconds{20}, [&] { return opened_both(); }));
