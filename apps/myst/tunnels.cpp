@@ -57,6 +57,7 @@ std::string Tunnels::label(core::node::TunnelId tunnel) {
 
 Status Tunnels::prepare_provider() {
   if (provider_prepared_) return {};
+  MYST_TRY(wireguard_.probe());
   auto iptables = changes_.iptables();
   if (!iptables.ok()) return iptables.error();
   core::ProviderBase base;

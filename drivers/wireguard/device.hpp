@@ -114,6 +114,8 @@ class Wireguard {
   Wireguard& operator=(const Wireguard&) = delete;
 
   const BackendChoice& backend() const { return choice_; }
+  // Whether open() has what it needs from the system; makes no device.
+  Status probe() const;
   Result<std::unique_ptr<Device>> open(DeviceConfig config);
 
  private:

@@ -6,6 +6,7 @@
 #include "drivers/wireguard/kernel_device.hpp"
 #include "drivers/wireguard/userspace_device.hpp"
 #include "platform/netlink/netlink.hpp"
+#include "platform/tun/tun.hpp"
 
 namespace myst::wireguard {
 namespace {
@@ -47,6 +48,10 @@ Wireguard::Wireguard(platform::Loop& loop, Rng& rng, Options options)
 }
 
 Wireguard::~Wireguard() = default;
+
+Status Wireguard::probe() const {
+  return choice_.backend == Backend::Kernel ? Status() : platform::probe_tun();
+}
 
 Result<std::unique_ptr<Device>> Wireguard::open(DeviceConfig config) {
   if (choice_.backend == Backend::Kernel) {

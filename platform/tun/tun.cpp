@@ -52,6 +52,21 @@ const char* to_string(TunOffload offload) {
   return "";
 }
 
+Status probe_tun() {
+  const UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  unsigned features = 0;
+  if (!fd.valid() || ::ioctl(fd.get(), TUNGETFEATURES, &features) != 0) {
+    if (errno == EACCES || errno == EPERM) {
+      return Error{Errc::Unauthorized, errno,
+                   "/dev/net/tun may not be opened: run as root or with CAP_NET_ADMIN"};
+    }
+    return Error{Errc::Unavailable, errno,
+                 "there is no tun device: /dev/net/tun is missing or of no use "
+                 "(modprobe tun; in a container: --device /dev/net/tun)"};
+  }
+  return {};
+}
+
 Result<Tun> open_tun(const std::string& name, TunOffload most) {
   if (name.empty() || name.size() >= IFNAMSIZ || name.find('/') != std::string::npos) {
     return Error{Errc::Malformed, 0, "name of a network interface"};

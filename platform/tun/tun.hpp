@@ -29,4 +29,7 @@ struct Tun {
 // Unauthorized: no CAP_NET_ADMIN. Unavailable: no /dev/net/tun. Malformed: the name.
 Result<Tun> open_tun(const std::string& name, TunOffload most);
 
+// Whether devices can be made at all; makes none. Errors as open_tun().
+Status probe_tun();
+
 }  // namespace myst::platform

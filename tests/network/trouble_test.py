@@ -247,6 +247,12 @@ def test_no_iptables():
     check(code != 0 and 'iptables' in text, text[-500:])
 
 
+def test_no_tun():
+    node = Node(prefix=('unshare', '-m', 'sh', '-c', 'mount --bind /dev/null /dev/net/tun; exec "$0" "$@"'), **provider_words())
+    code, text = node.said(15)
+    check(code != 0 and '/dev/net/tun' in text, text[-500:])
+
+
 def test_hub_with_a_busy_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
