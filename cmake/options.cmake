@@ -41,7 +41,7 @@ function(myst_precompile target)
 endfunction()
 
 # Test builds link dozens of programs.
-if(MYST_TESTS OR MYST_FUZZ)
+if((MYST_TESTS OR MYST_FUZZ) AND NOT CMAKE_CROSSCOMPILING)
   find_program(MYST_MOLD mold)
   if(MYST_MOLD)
     add_link_options(-fuse-ld=mold)
