@@ -23,7 +23,6 @@ const gas = async (transaction) => (await (await transaction).wait()).gasUsed;
 
 const tests = {
   async one_transaction_settles_what_100_consumers_paid(world) {
-    if (world.other) return world.OURS_ONLY;
     const all = await consumers(world, 100);
     const cash = await collector(world);
     const [hermes, caller] = [await world.balance(world.hermes), await world.balance(world.signers[PAYER].address)];
@@ -77,7 +76,6 @@ const tests = {
   },
 
   async a_promise_that_fails_does_not_stop_the_others(world) {
-    if (world.other) return world.OURS_ONLY;
     const all = await consumers(world, 4);
     const cash = await collector(world);
     const list = all.map((c) => promised(world, c, MYST));
@@ -93,7 +91,6 @@ const tests = {
   },
 
   async the_same_promise_twice_in_a_batch(world) {
-    if (world.other) return world.OURS_ONLY;
     const [one] = await consumers(world, 1);
     const cash = await collector(world);
     const p = promised(world, one, MYST, 5n);
@@ -104,7 +101,6 @@ const tests = {
 
   // Promises of new channels cost most; an estimate of the gas must not leave any out.
   async enough_gas_for_all_or_none(world) {
-    if (world.other) return world.OURS_ONLY;
     const all = await consumers(world, 12);
     const cash = await collector(world);
     const list = all.map((c) => promised(world, c, MYST, 3n));
@@ -116,7 +112,6 @@ const tests = {
   },
 
   async an_empty_batch(world) {
-    if (world.other) return world.OURS_ONLY;
     equal(await (await collector(world)).settle.staticCall(world.token, []), 0n);
   },
 };

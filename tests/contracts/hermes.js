@@ -251,6 +251,7 @@ const tests = {
     };
     await world.refused(register(2n * MYST - 1n), 'stake is below the minimum');
     await world.refused(register(5n * MYST + 1n), 'stake is above the maximum');
+    await world.isolated(() => register(2n * MYST));
     await register(5n * MYST);
     equal([await hermes.isChannelOpened(world.channelId(person, hermes)), await hermes.minimalExpectedBalance()], [true, 105n * MYST]);
   },
@@ -294,8 +295,9 @@ const tests = {
     await world.refused(decrease(world, person, MYST, 0n, 1, { signer: world.operator }), 'not signed by the identity');
     await world.hermes.connect(await world.impersonate(world.operator.address)).setMinStake(8n * MYST);
     await world.refused(decrease(world, person, 3n * MYST, 0n, 1), 'remaining stake is below the minimum');
-    await decrease(world, person, 2n * MYST, 0n, 1);
-    await decrease(world, person, 8n * MYST, 0n, 2);  // all of it may always go
+    await decrease(world, person, MYST, MYST, 1);  // all of it for the fee
+    await decrease(world, person, MYST, 0n, 2);
+    await decrease(world, person, 8n * MYST, 0n, 3);  // all of it may always go
   },
 
   async stake_is_not_there_for_others(world) {

@@ -160,10 +160,16 @@ const tests = {
     await operator.closeHermes();
     await world.refused(world.hermes.getStakeBack(home), 'not the owner');
     await world.refused(operator.getStakeBack(ZERO), 'beneficiary is zero');
+    const closed = await world.now();
     await world.pass(300 * DAY - 60);
     await world.refused(operator.getStakeBack(home), 'the closing delay has not passed');
-    await world.pass(61);
-    await operator.getStakeBack(home);
+    const statusAt = async (time) => {
+      await world.rpc('evm_setNextBlockTimestamp', ethers.toQuantity(time));
+      const { hash } = await operator.getStakeBack(home, { gasLimit: 200000n });
+      return (await world.provider.getTransactionReceipt(hash)).status;
+    };
+    if (!world.other) equal(await statusAt(closed + 300 * DAY), 0, 'in the last second');
+    equal(await statusAt(closed + 300 * DAY + 1), 1, 'after it');
     equal(await world.balance(home), 1100n * MYST);
     if (world.other) return;
     equal(await world.balance(world.hermes), 5n * MYST, 'the stakes of providers stay');

@@ -72,6 +72,7 @@ const tests = {
     const operator = world.person('second operator').address;
     await world.refused(world.registerHermes(operator, { stake: 50n * MYST - 1n }), 'hermes stake is too low');
     await world.registerHermes(operator, { stake: 50n * MYST });
+    if (!world.other) await world.refused((await fresh(world)).setMinimalHermesStake(1), 'not initialized');
   },
 
   async recovery_of_foreign_tokens_and_coin(world) {

@@ -20,7 +20,7 @@ const tests = {
     if (world.other) return;
     await world.refused(as(world, PAYER).setUpgradeMaster(payer), 'not the upgrade master');
     await world.refused(world.token.setUpgradeMaster(ZERO), 'upgrade master is zero');
-    await world.token.setUpgradeMaster(payer);
+    equal(await world.event(world.token.setUpgradeMaster(payer), 'UpgradeMasterSet'), [payer]);
     await world.refused(world.token.mint(payer, 1n), 'not the upgrade master');
     await as(world, PAYER).mint(payer, 1n);
   },
@@ -61,6 +61,20 @@ const tests = {
     await as(world, PAYER).approve(stranger, ethers.MaxUint256);
     equal((await world.events(as(world, STRANGER).transferFrom(payer, stranger, 4n))).map((e) => e.name), ['Transfer']);
     equal(await world.token.allowance(payer, stranger), ethers.MaxUint256);
+  },
+
+  async answers_yes(world) {
+    const [payer, stranger] = [world.signers[PAYER].address, world.signers[STRANGER].address];
+    await world.mint(payer, 10n);
+    const own = as(world, PAYER), other = as(world, STRANGER);
+    await own.approve(stranger, 5n);
+    const answers = [
+      own.transfer.staticCall(stranger, 1n), own.transfer.staticCall(ZERO, 1n), own.approve.staticCall(stranger, 1n),
+      other.transferFrom.staticCall(payer, stranger, 1n), other.transferFrom.staticCall(payer, ZERO, 1n),
+      own.increaseAllowance.staticCall(stranger, 1n), own.decreaseAllowance.staticCall(stranger, 1n),
+    ];
+    if (!world.other) answers.push(world.token.mint.staticCall(payer, 1n), own.burn.staticCall(1n));
+    equal(await Promise.all(answers), answers.map(() => true));
   },
 
   async permit(world) {

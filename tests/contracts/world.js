@@ -50,7 +50,8 @@ async function startChain() {
   return { provider, rpcUrl, stop };
 }
 
-// Other bytecode than ours, to compare with (constructor of its token: the token before it).
+// Other bytecode than ours, to compare with (constructor of its token: the token before it). What
+// only we have, such as the collector, meets the other contracts.
 function otherArtifacts(folder) {
   const read = (name) => {
     const artifact = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`)));
@@ -61,7 +62,8 @@ function otherArtifacts(folder) {
     }
     return artifact;
   };
-  return Object.fromEntries(['Registry', 'ChannelImplementation', 'HermesImplementation', 'MystToken', 'OldMystToken'].map((n) => [n, read(n)]));
+  const theirs = ['Registry', 'ChannelImplementation', 'HermesImplementation', 'MystToken', 'OldMystToken'];
+  return { ...deployment.artifacts(), ...Object.fromEntries(theirs.map((n) => [n, read(n)])) };
 }
 
 // What a refused call said: its reason, `panic 0x…`, or the name of a custom error.
@@ -159,7 +161,10 @@ class World {
     const send = signer.sendTransaction.bind(signer);
     signer.sendTransaction = async (transaction) => {
       const sent = await send(transaction);
-      while (!await this.provider.getTransactionReceipt(sent.hash)) await new Promise((resolve) => setTimeout(resolve, 2));
+      for (const end = Date.now() + 30000; !await this.provider.getTransactionReceipt(sent.hash);) {
+        if (Date.now() > end) throw new Error(`transaction ${sent.hash} comes into no block`);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
       return sent;
     };
     return signer;
