@@ -17,6 +17,10 @@ constexpr Error kNoChain{Errc::Unsupported, 0, "this network has no chain"};
 constexpr Duration kBalanceAge = std::chrono::minutes{1};
 constexpr std::size_t kMaxRemembered = 1000;
 
+Duration at_least_a_second(Duration time) {
+  return std::max<Duration>(time, std::chrono::seconds{1});
+}
+
 // A consumer may name any hermes it likes: memory is bounded, not the number of names.
 template <typename Map>
 void keep_bounded(Map& map) {
@@ -31,9 +35,11 @@ Chains::Config Chains::configured(const core::NodeConfig& config) {
   out.max_hermes_fee = static_cast<std::uint16_t>(
       std::clamp<std::int64_t>(config.integer("payments.hermes.max.fee"), 0, 10000));
   out.hermes_recheck = config.duration("payments.provider.hermes-status-recheck-interval");
-  out.call_limit = std::min<Duration>(
-      std::max<Duration>(config.duration("payments.bc.timeout"), std::chrono::seconds{1}),
-      std::chrono::minutes{2});
+  out.call_limit = std::min<Duration>(at_least_a_second(config.duration("payments.bc.timeout")),
+                                      std::chrono::minutes{2});
+  out.balance_interval = at_least_a_second(config.duration("payments.balance-long-poll.interval"));
+  out.close_interval = at_least_a_second(config.duration("payments.balance-short-poll.interval"));
+  out.close_time = config.duration("payments.balance-short-poll.timeout");
   out.user_agent = "Mysterium node(" + build().version + "; https://mysterium.network)";
   for (const char* n : {"1", "2"}) {
     const std::string prefix = std::string("chains.") + n + ".";
@@ -75,7 +81,10 @@ core::ChainConfig Chains::machine_config(const Config& config) {
 }
 
 Chains::Chains(platform::Loop& loop, storage::Store& store, Config config)
-    : loop_(loop), store_(store), config_(std::move(config)) {
+    : loop_(loop),
+      store_(store),
+      config_(std::move(config)),
+      watch_timer_(loop, [this] { read_watched(); }) {
   for (const Chain& chain : config_.chains) {
     ethereum::RpcClient::Options options;
     options.urls = chain.rpc;
@@ -283,8 +292,12 @@ void Chains::balance(const Address& identity, const Address& hermes, bool fresh,
           const Wei owed = Wei::saturating_sub(*total, state.settled);
           const Wei left = Wei::saturating_sub(state.tokens, owed);
           if (hermes == active_->hermes) {
+            const auto before = known_balance(identity);
             keep_bounded(balances_);
             balances_[identity] = left;
+            if (before != left) {
+              for (const auto& callback : on_balance_) callback(identity);
+            }
           }
           done(left);
         });
@@ -305,6 +318,42 @@ void Chains::balance(const Address& identity, const Address& hermes, bool fresh,
 std::optional<Wei> Chains::known_balance(const Address& identity) const {
   const auto found = balances_.find(identity);
   return found == balances_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Chains::on_balance(std::function<void(const Address&)> callback) {
+  on_balance_.push_back(std::move(callback));
+}
+
+void Chains::watch_balance(const Address& identity, bool closely) {
+  if (!present()) return;
+  const Instant now = loop_.instant();
+  Watch& watch =
+      watches_.try_emplace(identity, Watch{now + config_.balance_interval, now}).first->second;
+  if (closely) {
+    watch.closely_until = now + config_.close_time;
+    watch.next = std::min(watch.next, now + config_.close_interval);
+  }
+  arm_watch();
+}
+
+void Chains::arm_watch() {
+  std::optional<Instant> at;
+  for (const auto& [identity, watch] : watches_) {
+    (void)identity;
+    at = earliest(at, watch.next);
+  }
+  watch_timer_.arm(at);
+}
+
+void Chains::read_watched() {
+  const Instant now = loop_.instant();
+  for (auto& [identity, watch] : watches_) {
+    if (watch.next > now) continue;
+    watch.next =
+        now + (now < watch.closely_until ? config_.close_interval : config_.balance_interval);
+    balance(identity, active_->hermes, true, [](const Result<Wei>&) {});
+  }
+  arm_watch();
 }
 
 // --- others

@@ -20,6 +20,7 @@
 #include "drivers/ethereum/reader.hpp"
 #include "drivers/storage/store.hpp"
 #include "platform/loop/loop.hpp"
+#include "platform/loop/timer.hpp"
 
 namespace myst::app {
 
@@ -37,6 +38,9 @@ class Chains {
     std::uint16_t max_hermes_fee = 3000;  // 1/10000
     Duration hermes_recheck = std::chrono::hours{2};
     Duration call_limit = std::chrono::seconds{20};
+    Duration balance_interval = std::chrono::hours{1};
+    Duration close_interval = std::chrono::minutes{1};  // while a top-up or settlement is expected
+    Duration close_time = std::chrono::minutes{10};
     std::string user_agent;
   };
   static Config configured(const core::NodeConfig& config);
@@ -83,6 +87,10 @@ class Chains {
   void balance(const Address& identity, const Address& hermes, bool fresh, Callback<Wei> done);
   // The last one, without asking anybody.
   std::optional<Wei> known_balance(const Address& identity) const;
+  // Reads the balance with the active Hermes again from time to time; `closely`: every minute, for
+  // ten minutes from now on.
+  void watch_balance(const Address& identity, bool closely);
+  void on_balance(std::function<void(const Address&)> callback);  // it has changed
 
   // --- others
   // Rejected: no Hermes, not active, or its fee is above the owner's limit.
@@ -99,6 +107,8 @@ class Chains {
     std::unique_ptr<ethereum::Reader> reader;
   };
   using IdentityAndHermes = std::pair<Address, Address>;
+  void arm_watch();
+  void read_watched();
   storage::RegistrationStore::Key key_of(const Address& identity) const;
   void ask_registry(const Address& identity, chain::RegistrationState stored,
                     Callback<chain::RegistrationState> done);
@@ -112,6 +122,13 @@ class Chains {
   std::map<std::uint64_t, Reading> readers_;
   std::map<Address, chain::RegistrationState> registrations_;
   std::vector<std::function<void(const Address&)>> on_registered_;
+  std::vector<std::function<void(const Address&)>> on_balance_;
+  struct Watch {
+    Instant next;
+    Instant closely_until;
+  };
+  std::map<Address, Watch> watches_;  // unlocked identities: as many as the keystore has
+  platform::Timer watch_timer_;
   std::map<Address, Address> implementations_;  // of channels, by Hermes
   // Bounded by kMaxRemembered each: emptied when full, and read again.
   std::map<IdentityAndHermes, ChannelState> channels_;

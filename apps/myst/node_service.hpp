@@ -100,6 +100,9 @@ class NodeService final : public rest::NodeApi {
 
   rest::NodeState state() const override;
   void watch_state(std::function<void()> changed) override { changed_ = std::move(changed); }
+  void tell_change() {
+    if (changed_) changed_();
+  }
 
  private:
   struct Throughput {

@@ -53,6 +53,7 @@ void NodeService::read_chain_of(const Address& id) {
   const auto told = [this] {
     if (changed_) changed_();
   };
+  parts_.chains.watch_balance(id, false);
   parts_.chains.registration(id, [this, id, told](const Result<RegistrationState>& state) {
     told();
     if (!state.ok() || *state != RegistrationState::Registered) return;

@@ -318,6 +318,9 @@ class Program {
     chains_->on_registered([this](const Address& identity) {
       executor_->run([&](core::Node& node, Now now) { node.handle_registered(now, identity); });
     });
+    chains_->on_balance([this](const Address&) {
+      if (service_ != nullptr) service_->tell_change();
+    });
     NodeService::Settings settings;
     settings.build = {build().version, build().commit, build().branch, build().number};
     settings.user_file = launch_.user_file.loaded() ? launch_.user_file.path() : std::string();

@@ -209,6 +209,7 @@ void RpcPool::handle_answers(Instant now, ExchangeId id, std::vector<Answer> ans
     endpoints_[index].verified_at = now;
   }
 
+  std::vector<std::pair<CallId, Error>> back;  // after the endpoint's rest is known
   bool fault = false;
   bool limited = false;
   std::string detail;
@@ -238,13 +239,14 @@ void RpcPool::handle_answers(Instant now, ExchangeId id, std::vector<Answer> ans
     if (const auto pending = calls_.find(call); pending != calls_.end()) {
       pending->second.last_refusal = std::move(answer->error);
     }
-    put_back(now, call, index, Error{Errc::Unavailable, 0, "the chain endpoint refused"});
+    back.emplace_back(call, Error{Errc::Unavailable, 0, "the chain endpoint refused"});
   }
   if (fault) {
     fail_endpoint(now, index, limited ? "rate limit: " + detail : detail, std::nullopt);
   } else {
     praise_endpoint(index);
   }
+  for (const auto& [call, why] : back) put_back(now, call, index, why);
 }
 
 void RpcPool::handle_failure(Instant now, ExchangeId id, Failure failure, std::string_view detail,
@@ -304,6 +306,12 @@ void RpcPool::put_back(Instant now, CallId id, std::size_t endpoint, const Error
   pending.under_way = false;
   pending.tried[endpoint] = true;
   pending.last_failure = why;
+  const bool all =
+      std::find(pending.tried.begin(), pending.tried.end(), false) == pending.tried.end();
+  if (all && pending.round < config_.rounds) {
+    ++pending.round;
+    std::fill(pending.tried.begin(), pending.tried.end(), false);
+  }
   if (pending.deadline <= now || hopeless(now, pending)) give_up(id, pending, why);
 }
 

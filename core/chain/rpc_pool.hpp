@@ -9,7 +9,7 @@
 //   timer.arm(pool.next_timeout());                                   // handle_timeout(now)
 //
 // Rules. Calls that wait go out together, as one batch. A call that fails at one endpoint for any
-// reason goes to the next best one, each at most once, until its deadline; what the chain itself
+// reason goes to the next best one, each at most twice, until its deadline; what the chain itself
 // refuses (a revert, a nonce) is an answer and final. Endpoints are ranked by their recent
 // failures, then in the order of the configuration; one that fails rests for a while that doubles.
 // With the first calls after a failure an endpoint is asked for its chain id too, and nothing it
@@ -60,6 +60,7 @@ class RpcPool {
     Duration call_limit = std::chrono::seconds{20};  // node: payments.bc default of a multi-client
     Duration exchange_limit = std::chrono::seconds{10};  // one attempt at one endpoint
     std::size_t max_calls = 256;                         // waiting and under way; more: Full
+    int rounds = 2;  // how often a call may try all endpoints; the second time after their rest
     std::size_t max_batch = 32;
     std::size_t max_exchanges = 4;  // at a time
     Duration first_rest = std::chrono::seconds{1};
@@ -144,6 +145,7 @@ class RpcPool {
     Call call;
     Instant deadline;
     std::vector<bool> tried;
+    int round = 1;
     bool under_way = false;
     std::optional<RpcError> last_refusal;
     Error last_failure{Errc::Unavailable, 0, "no chain endpoint answered"};

@@ -144,6 +144,7 @@ void RpcClient::send(RpcPool::Exchange exchange) {
   call.headers.add("Accept", "application/json");
   call.body = write_request(exchange);
   call.timeout = exchange.limit;
+  call.may_repeat = true;  // reads, and transactions that are known by their hash
   const RpcPool::ExchangeId id = exchange.id;
   under_way_[id] = http_->send(
       std::move(call),

@@ -87,7 +87,7 @@ struct HttpClient::State::Exchange {
       return;
     }
     deadline.arm_in(request.timeout.value_or(state.options.timeout));
-    if (state.options.keep_alive && may_be_repeated(request.method)) {
+    if (state.options.keep_alive && (request.may_repeat || may_be_repeated(request.method))) {
       stream = state.take_idle(place);
       if (stream != nullptr) {
         reused = true;

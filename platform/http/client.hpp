@@ -36,6 +36,9 @@ class HttpClient {
     std::optional<Duration> timeout;
     std::optional<IpAddress> bind;
     std::optional<std::size_t> max_response_bytes;
+    // Harmless when the server gets it twice, as GET is: a kept connection may then be used, which
+    // may have ended without our knowing.
+    bool may_repeat = false;
   };
   // Any status is an answer. Errors: Malformed (URL, response), NotFound (host name), Unavailable
   // (name service, connection ended early), Timeout, Unauthorized (certificate), Full (response too

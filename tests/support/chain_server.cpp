@@ -62,6 +62,7 @@ void ChainServer::set_method(std::string method, std::string result) {
 void ChainServer::handle(const platform::HttpRequest& request,
                          const platform::HttpExchangePtr& exchange) {
   ++requests_;
+  peers_.insert(request.peer.to_string());
   if (silent_) {
     held_.push_back(exchange);
     return;

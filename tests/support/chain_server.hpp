@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ class ChainServer {
               Endpoint local = {IpAddress::v4(127, 0, 0, 1), 0});
 
   std::string url() const;
-  std::size_t requests() const { return requests_; }  // HTTP requests
+  std::size_t requests() const { return requests_; }   // HTTP requests
+  std::size_t peers() const { return peers_.size(); }  // connections they came over
   const std::vector<std::string>& methods() const { return methods_; }
 
   // What eth_call to `contract` with exactly this calldata returns. Unknown calls revert.
@@ -56,6 +58,7 @@ class ChainServer {
   std::optional<platform::HttpResponse> fixed_;
   std::vector<platform::HttpExchangePtr> held_;
   std::vector<std::string> methods_;
+  std::set<std::string> peers_;
   std::size_t requests_ = 0;
   bool silent_ = false;
   bool batches_ = true;

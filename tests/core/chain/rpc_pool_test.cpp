@@ -17,6 +17,7 @@ RpcPool::Config config(std::size_t endpoints, std::uint64_t chain_id = 0) {
   RpcPool::Config out;
   out.endpoints = endpoints;
   out.chain_id = chain_id;
+  out.rounds = 1;
   return out;
 }
 
@@ -240,6 +241,23 @@ TEST(RpcPool, AFailedEndpointRestsLongerEachTimeAndCallsDoNotWaitForIt) {
   EXPECT_TRUE(pool.healthy(0));
 }
 
+TEST(RpcPool, AStumbleOfTheOnlyEndpointIsNoAnswer) {
+  auto settings = config(1);
+  settings.rounds = 2;
+  RpcPool pool(settings);
+  Instant now{};
+  ASSERT_TRUE(pool.call(now, call()).ok());
+  pool.handle_failure(now, pool.poll_exchange(now)->id, Failure::Transport, "reset");
+  EXPECT_FALSE(pool.poll_done());
+  EXPECT_FALSE(pool.poll_exchange(now));
+  now = *pool.next_timeout();
+  pool.handle_timeout(now);
+  const auto again = pool.poll_exchange(now);
+  ASSERT_TRUE(again);
+  pool.handle_failure(now, again->id, Failure::Transport, "reset");
+  EXPECT_TRUE(pool.poll_done());
+}
+
 TEST(RpcPool, AShortRestIsWaitedFor) {
   RpcPool pool(config(1));
   Instant now{};
@@ -352,6 +370,7 @@ TEST(RpcPool, EveryCallIsAnsweredOnceWhateverHappens) {
     auto settings = config(1 + rng.below(4), rng.below(2) == 0 ? 137 : 0);
     settings.max_batch = 1 + rng.below(5);
     settings.max_exchanges = 1 + rng.below(3);
+    settings.rounds = 1 + static_cast<int>(rng.below(2));
     RpcPool pool(settings);
     Instant now{};
     std::map<RpcPool::CallId, Instant> open;

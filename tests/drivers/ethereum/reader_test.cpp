@@ -74,6 +74,14 @@ TEST_F(ReaderTest, CallsOfOneTurnShareARequest) {
   EXPECT_EQ(server.requests(), 1u);
 }
 
+TEST_F(ReaderTest, OneConnectionServesManyCalls) {
+  ChainServer server(loop_, 137);
+  server.set_word(kRegistry, chain::registry::is_registered(kIdentity), U256(1));
+  client({server.url()});
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(registered().ok());
+  EXPECT_EQ(server.peers(), 1u);
+}
+
 TEST_F(ReaderTest, ADeadEndpointIsSkipped) {
   ChainServer server(loop_, 137);
   server.set_word(kRegistry, chain::registry::is_registered(kIdentity), U256(0));
