@@ -4,7 +4,9 @@
 #include <set>
 
 #include "apps/hub/key_file.hpp"
+#include "core/base/text.hpp"
 #include "core/payment/channel.hpp"
+#include "drivers/postgres/hermes_ledger.hpp"
 #include "drivers/storage/hermes_ledger.hpp"
 #include "platform/system/files.hpp"
 
@@ -79,12 +81,29 @@ std::optional<std::string> Money::open_key(const std::string& path,
   return std::nullopt;
 }
 
+std::optional<std::string> Money::open_ledger(std::unique_ptr<core::hermes::Ledger>& out) const {
+  if (!options_.ledger_url.empty()) {
+    std::string said;
+    auto shared = postgres::HermesLedger::open(options_.ledger_url, &said);
+    if (!shared.ok()) {
+      return std::string("cannot open --ledger: ") + shared.error().what +
+             (said.empty() ? "" : ": " + std::string(trim(said)));
+    }
+    out = std::move(*shared);
+    return std::nullopt;
+  }
+  const std::string path = options_.data_dir + "/hermes.db";
+  auto own = storage::HermesLedger::open(path);
+  if (!own.ok()) return "cannot open the ledger " + path + ": " + own.error().what;
+  out = std::move(*own);
+  return std::nullopt;
+}
+
 std::optional<std::string> Money::open_hermes() {
   if (auto problem = open_key(options_.hermes_key_file, hermes_key_)) return problem;
   if (auto problem = make_data_dir()) return problem;
-  const std::string path = options_.data_dir + "/hermes.db";
-  auto ledger = storage::HermesLedger::open(path);
-  if (!ledger.ok()) return "cannot open the ledger " + path + ": " + ledger.error().what;
+  std::unique_ptr<core::hermes::Ledger> ledger;
+  if (auto problem = open_ledger(ledger)) return problem;
   core::hermes::Hermes::Config config;
   config.terms.operator_key = hermes_key_->address();
   config.terms.max_unsettled = options_.max_unsettled;
@@ -98,7 +117,7 @@ std::optional<std::string> Money::open_hermes() {
     if (!follows) ++unverified_;
   }
   hermes_ = std::make_unique<HermesService>(loop_, std::move(config), *hermes_key_,
-                                            std::move(*ledger), *chains_);
+                                            std::move(ledger), *chains_);
   if (unverified_ > 0) {
     hermes_problem_ = "the chain has not confirmed the operator's key yet";
     verify_operator();

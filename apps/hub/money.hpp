@@ -43,6 +43,7 @@ class Money {
   std::optional<std::string> open();
   std::optional<std::string> make_data_dir() const;
   std::optional<std::string> open_key(const std::string& path, std::optional<LocalSigner>& out);
+  std::optional<std::string> open_ledger(std::unique_ptr<core::hermes::Ledger>& out) const;
   std::optional<std::string> open_hermes();
   std::optional<std::string> open_transactor();
   core::transactor::Terms transactor_terms() const;

@@ -243,6 +243,10 @@ const std::vector<Flag>& flags() {
       {"--hermes-key", "FILE",
        "key of the Hermes operator, hex or keystore: Hermes runs here (needs --data-dir)",
        text(&Options::hermes_key_file)},
+      {"--ledger", "URL",
+       "keeps Hermes' ledger in PostgreSQL, which several hubs may share, such as "
+       "postgresql://user@host/database (default: SQLite in --data-dir)",
+       text(&Options::ledger_url)},
       {"--key-passphrase", "FILE", "passphrase of keystore files (default: empty)",
        text(&Options::key_passphrase_file)},
       {"--max-unsettled", "WEI",

@@ -45,6 +45,7 @@ struct Options {
   std::vector<std::string> node_rpc;         // what nodes are told; empty: as in the file
   std::string hermes_key_file;               // empty: no Hermes here
   std::string key_passphrase_file;           // of key files that are encrypted
+  std::string ledger_url;                    // of Hermes; empty: SQLite in data_dir
   Wei max_unsettled;                         // of one provider; zero: no limit
   std::string transactor_key_file;           // empty: no transactor here
   core::transactor::Fees fees;               // what identities pay it for its transactions

@@ -92,10 +92,12 @@ class Book {
   bool changed_ = false;
 };
 
-// What a transaction will touch, as far as it is known before: a database shared by several hubs
-// locks it in the order of keys.
+// What a transaction will touch, as far as it is known before: a database that is shared locks it
+// in one order, one that is far away reads it at once.
 struct Footprint {
   std::set<Address> identities;
+  std::set<AgreementKey> agreements;
+  std::set<Digest32> channels;  // of providers that are not named
 };
 
 // Blocking; the owner runs it on an ordered worker. One implementation a database, all held to

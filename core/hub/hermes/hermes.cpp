@@ -46,7 +46,7 @@ void add_to_footprint(const Job& job, Footprint& footprint) {
             footprint.identities.insert(r.provider.identity);
           },
           [&](const RevealRequest& r) { footprint.identities.insert(r.provider); },
-          [](const ChangeFeeRequest&) {},
+          [&](const ChangeFeeRequest& r) { footprint.channels.insert(r.promise.promise.channel); },
           [&](const SyncRequest& r) { footprint.identities.insert(r.signer); },
           [&](const RefreshRequest& r) { footprint.identities.insert(r.identity); },
           [&](const OffchainCreditRequest& r) { footprint.identities.insert(r.consumer.identity); },
