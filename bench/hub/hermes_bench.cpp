@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -121,8 +122,7 @@ void add_payment(Pair& pair, const core::hermes::ChainConfig& chain, Rng& rng, s
 
 class Load {
  public:
-  Load(std::size_t providers, std::size_t payments)
-      : operator_(LocalSigner::make(rng_)), payments_(payments) {
+  Load(std::size_t providers, std::size_t payments) : operator_(LocalSigner::make(rng_)) {
     const char* where = std::getenv("MYST_BENCH_DIR");
     std::string folder = std::string(where == nullptr ? "/var/tmp" : where) + "/hermes-XXXXXX";
     folder_ = mkdtemp(folder.data()) == nullptr ? "/nowhere" : folder;
@@ -144,7 +144,8 @@ class Load {
   }
   ~Load() {
     service_.reset();
-    (void)std::system(("rm -rf " + folder_).c_str());
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
   }
 
   bool run() {
@@ -188,7 +189,6 @@ class Load {
 
   platform::SystemRng rng_;
   LocalSigner operator_;
-  std::size_t payments_;
   std::string folder_;
   platform::Loop loop_;
   RichChain chain_;
