@@ -137,7 +137,7 @@ void Hermes::handle_request(Now now, RequestId id, Request request) {
     }
     job.work = std::move(*given);
   } else if (auto* revealed = std::get_if<RevealRequest>(&request)) {
-    job.work = std::move(*revealed);
+    job.work.emplace<RevealRequest>(std::move(*revealed));
   } else if (auto* renewed = std::get_if<RefreshRequest>(&request)) {
     job.work = std::move(*renewed);
   } else if (auto* credit = std::get_if<OffchainCreditRequest>(&request)) {
