@@ -5,7 +5,8 @@ namespace myst::app {
 void BackendBypass::exclude(Slot& slot, const std::vector<IpAddress>& addresses) {
   for (const IpAddress& address : addresses) {
     if (!address.is_v4() || address.is_loopback()) continue;
-    if (tunnels_.exclude(address).ok()) slot.excluded.push_back(address);
+    tunnels_.exclude(address, [](const Status&) {});
+    slot.excluded.push_back(address);
   }
 }
 

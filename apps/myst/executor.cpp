@@ -89,10 +89,16 @@ void Executor::answer_status(ActionId id, const Status& status) {
   }
 }
 
+std::function<void(const Status&)> Executor::answerer(ActionId id, const char* what) {
+  return [this, id, what](const Status& status) {
+    if (!status.ok()) log_failure(what, status.error());
+    answer_status(id, status);
+  };
+}
+
 void Executor::log_failure(const char* what, const Error& error) {
   if (!failures_.allow(parts_.loop.instant())) return;
-  log::warn(what, "why", error.what, "code", to_string(error.code), "said",
-            parts_.tunnels.last_message());
+  log::warn(what, "why", error.what, "code", to_string(error.code));
 }
 
 // --- datagrams
@@ -181,9 +187,7 @@ void Executor::execute(core::node::FindLocation&& action) {
 // --- routes, firewall, tunnels
 
 void Executor::execute(core::node::ExcludeAddress&& action) {
-  const Status status = parts_.tunnels.exclude(action.ip);
-  if (!status.ok()) log_failure("no route around the tunnel", status.error());
-  answer_status(action.id, status);
+  parts_.tunnels.exclude(action.ip, answerer(action.id, "no route around the tunnel"));
 }
 void Executor::execute(core::node::BypassBackends&& action) {
   if (action.on) {
@@ -195,36 +199,33 @@ void Executor::execute(core::node::BypassBackends&& action) {
 void Executor::execute(core::node::ReleaseAddress&& action) { parts_.tunnels.release(action.ip); }
 
 void Executor::execute(core::node::KillSwitchOn&& action) {
-  const Status status = parts_.tunnels.kill_switch_on(action);
-  if (!status.ok()) log_failure("kill switch not set", status.error());
-  answer_status(action.id, status);
+  parts_.tunnels.kill_switch_on(action, answerer(action.id, "kill switch not set"));
 }
 void Executor::execute(core::node::KillSwitchOff&& action) {
   parts_.tunnels.kill_switch_off(action.slot);
 }
 
 void Executor::execute(core::node::ServiceTunnelOpen&& action) {
-  const Status status = parts_.tunnels.open(action, take_socket(action.socket));
-  if (!status.ok()) log_failure("session tunnel not opened", status.error());
-  answer_status(action.id, status);
-}
-void Executor::close_tunnel(ActionId id, core::node::TunnelId tunnel) {
-  const auto last = parts_.tunnels.counters(tunnel);
-  parts_.tunnels.close(tunnel);
-  answer(id, last ? Outcome(*last) : Outcome(core::node::Done{}));
+  parts_.tunnels.open(action, take_socket(action.socket),
+                      answerer(action.id, "session tunnel not opened"));
 }
 void Executor::execute(core::node::ServiceTunnelClose&& action) {
-  close_tunnel(action.id, action.tunnel);
+  parts_.tunnels.close(action.tunnel, [this, id = action.id](const auto& last) {
+    answer(id, last ? Outcome(*last) : Outcome(core::node::Done{}));
+  });
 }
 void Executor::execute(core::node::ConsumerTunnelOpen&& action) {
-  const Status status = parts_.tunnels.open(action, take_socket(action.socket));
-  if (!status.ok()) log_failure("tunnel not opened", status.error());
-  answer_status(action.id, status);
-  path_changed();
+  parts_.tunnels.open(action, take_socket(action.socket),
+                      [this, answered = answerer(action.id, "tunnel not opened")](const Status& s) {
+                        answered(s);
+                        path_changed();
+                      });
 }
 void Executor::execute(core::node::ConsumerTunnelClose&& action) {
-  close_tunnel(action.id, action.tunnel);
-  path_changed();
+  parts_.tunnels.close(action.tunnel, [this, id = action.id](const auto& last) {
+    answer(id, last ? Outcome(*last) : Outcome(core::node::Done{}));
+    path_changed();
+  });
 }
 void Executor::path_changed() {
   parts_.facts.forget();  // the host's public address is another one now

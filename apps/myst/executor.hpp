@@ -120,9 +120,10 @@ class Executor {
       }
     };
   }
-  void close_tunnel(ActionId id, core::node::TunnelId tunnel);
   void path_changed();
   platform::UniqueFd take_socket(const std::optional<core::node::SocketId>& id);
+  // Answers an action; a failure is logged as `what`.
+  std::function<void(const Status&)> answerer(ActionId id, const char* what);
   void log_failure(const char* what, const Error& error);
   bool idle() const;
 

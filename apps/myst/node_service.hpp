@@ -36,7 +36,7 @@ class NodeService final : public rest::NodeApi {
     std::string user_file;       // config-mainnet.toml; empty: it could not be loaded, no saving
     std::function<void()> stop;  // ends the program with exit code 1
     // Before the first service starts: DNS proxy and whatever else a provider needs.
-    std::function<Status()> prepare_provider;
+    std::function<void(std::function<void(const Status&)> done)> prepare_provider;
   };
 
   NodeService(Parts parts, Settings settings);
@@ -120,6 +120,7 @@ class NodeService final : public rest::NodeApi {
   rest::ConnectionStatistics statistics_of(const core::Node::ConnectionView& view) const;
   std::vector<std::string> default_policies(const std::string& type) const;
   void remember_active_services();
+  void start_prepared(const rest::ServiceStart& request, rest::Done<rest::ServiceInfo> done);
   void answer_start(const std::string& id, const std::string& failure);
 
   Parts parts_;

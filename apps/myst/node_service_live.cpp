@@ -254,14 +254,18 @@ void NodeService::start_configured_service(const Address& provider, const std::s
 }
 
 void NodeService::start_service(rest::ServiceStart request, rest::Done<rest::ServiceInfo> done) {
-  if (request.type != "noop" && settings_.prepare_provider) {
-    const Status prepared = settings_.prepare_provider();
-    if (!prepared.ok()) {
-      done(failure(500, "err_service_start",
-                   std::string("Cannot start the service: ") + prepared.error().what));
-      return;
-    }
+  if (request.type == "noop" || !settings_.prepare_provider) {
+    return start_prepared(request, std::move(done));
   }
+  settings_.prepare_provider([this, request = std::move(request), done](const Status& prepared) {
+    if (prepared.ok()) return start_prepared(request, done);
+    done(failure(500, "err_service_start",
+                 std::string("Cannot start the service: ") + prepared.error().what));
+  });
+}
+
+void NodeService::start_prepared(const rest::ServiceStart& request,
+                                 rest::Done<rest::ServiceInfo> done) {
   node::StartService start;
   start.provider = request.provider;
   start.type = request.type;

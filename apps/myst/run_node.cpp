@@ -20,7 +20,6 @@
 #include "core/base/url.hpp"
 #include "core/config/document_layer.hpp"
 #include "core/crypto/secp256k1.hpp"
-#include "platform/dns/dns_proxy.hpp"
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/system/files.hpp"
 #include "platform/system/random.hpp"
@@ -127,7 +126,10 @@ class Program {
     }
     if (stopping_) return exit_code_;
     secp256k1::blind(rng_);
-    if (launch_.provider) select_identity();
+    if (launch_.provider) {
+      facts_->watch_ports();  // known before the first consumer can come
+      select_identity();
+    }
     (void)platform::systemd_notify("READY=1");
     platform::SystemdWatchdog watchdog(loop_);
     loop_.run();
@@ -136,15 +138,13 @@ class Program {
     if (store_) store_->finish();
     work_.finish();
     // What devices, routes and rules are left goes now, in order.
+    const Status undone = host_ ? host_->finish() : Status();
+    if (!undone.ok()) log::error("not everything was undone", "why", undone.error().what);
     service_.reset();
     executor_.reset();
     tunnels_.reset();
     wireguard_.reset();
-    dns_.reset();
-    if (changes_) {
-      const Status undone = changes_->undo_all();
-      if (!undone.ok()) log::error("not everything was undone", "why", undone.error().what);
-    }
+    host_.reset();
     log::info("stopped", "exit", exit_code_);
     return exit_code_;
   }
@@ -205,40 +205,47 @@ class Program {
   }
 
   std::string open_machine(const std::string& data) {
-    platform::SystemChanges::Options options;
+    platform::HostNetwork::Options options;
     options.journal_path = data + "/changes.journal";
-    auto changes = platform::SystemChanges::open(options);
-    if (!changes.ok()) {
-      if (changes.error().code == Errc::AlreadyExists) {
+    options.protected_networks.clear();
+    for (const std::string& text : config_.list("firewall.protected.networks")) {
+      const auto network = IpPrefix::parse(trim(text));
+      if (network.ok()) options.protected_networks.push_back(network->network());
+    }
+    if (const auto bind = IpAddress::parse(config_.text("bind.address"));
+        bind.ok() && !bind->is_unspecified()) {
+      options.bind_address = *bind;
+    }
+    options.dns_port = static_cast<std::uint16_t>(config_.integer("dns.listen-port"));
+    options.on_warning = [](const std::string& text) {
+      log::warn("a helper program said", "text", text);
+    };
+    auto host = platform::HostNetwork::open(loop_, rng_, std::move(options));
+    if (!host.ok()) {
+      if (host.error().code == Errc::AlreadyExists) {
         return data + " is in use by another node: stop it or choose another --data-dir";
       }
       return std::string("the journal of system changes cannot be opened in ") + data + ": " +
-             changes.error().what;
+             host.error().what;
     }
-    changes_.emplace(std::move(*changes));
-    const Status recovered = changes_->recover();
-    if (!recovered.ok()) {
+    host_ = std::move(*host);
+    if (const Status recovered = host_->recover(); !recovered.ok()) {
       log::error(
           "what the last run left could not all be undone; it will be tried again at the "
           "next start",
-          "why", recovered.error().what, "said", changes_->last_message());
+          "why", recovered.error().what);
     }
     wireguard::Options wireguard_options;
     if (config_.flag("userspace")) wireguard_options.backend = wireguard::BackendWish::Userspace;
     wireguard_ = std::make_unique<wireguard::Wireguard>(loop_, rng_, wireguard_options);
     Tunnels::Config tunnels;
-    for (const std::string& text : config_.list("firewall.protected.networks")) {
-      const auto network = IpPrefix::parse(trim(text));
-      if (network.ok()) tunnels.protected_networks.push_back(network->network());
-    }
-    tunnels.dns_port = static_cast<std::uint16_t>(config_.integer("dns.listen-port"));
     tunnels.provider_mtu_bytes = static_cast<std::uint32_t>(config_.integer("wireguard.mtu"));
     if (config_.flag("shaper.enabled")) {
       tunnels.limit_bytes_per_second =
           static_cast<std::uint64_t>(config_.number("shaper.bandwidth")) * 1000;
     }
     tunnels_ = std::make_unique<Tunnels>(
-        loop_, *changes_, *wireguard_, std::move(tunnels), [this](core::node::TunnelId tunnel) {
+        *host_, *wireguard_, tunnels, [this](core::node::TunnelId tunnel) {
           executor_->run([&](core::Node& node, Now now) { node.handle_tunnel_up(now, tunnel); });
         });
     return {};
@@ -325,7 +332,7 @@ class Program {
     settings.build = {build().version, build().commit, build().branch, build().number};
     settings.user_file = launch_.user_file.loaded() ? launch_.user_file.path() : std::string();
     settings.stop = [this] { stop(1); };
-    settings.prepare_provider = [this] { return prepare_provider(); };
+    settings.prepare_provider = [this](Tunnels::Done done) { prepare_provider(std::move(done)); };
     service_ = std::make_unique<NodeService>(
         NodeService::Parts{loop_, work_, config_, *keystore_, *executor_, *tunnels_, *facts_,
                            *market_, *store_, *chains_},
@@ -342,18 +349,14 @@ class Program {
     return {};
   }
 
-  Status prepare_provider() {
+  void prepare_provider(Tunnels::Done done) {
     if (config_.flag("consumer")) {
-      return Error{Errc::Unsupported, 0, "this node runs as consumer only (--consumer)"};
+      return done(Error{Errc::Unsupported, 0, "this node runs as consumer only (--consumer)"});
     }
-    MYST_TRY(tunnels_->prepare_provider());
-    facts_->watch_ports();
-    if (dns_ != nullptr) return {};
-    platform::DnsProxy::Options options;
-    options.port = static_cast<std::uint16_t>(config_.integer("dns.listen-port"));
-    MYST_TRY_ASSIGN(dns_, platform::DnsProxy::open(loop_, rng_, std::move(options)));
-    tunnels_->set_dns(dns_.get());
-    return {};
+    tunnels_->prepare_provider([this, done = std::move(done)](const Status& status) {
+      if (status.ok()) facts_->watch_ports();
+      done(status);
+    });
   }
 
   void record_terms() {
@@ -430,10 +433,9 @@ class Program {
   platform::HttpClient http_;
   platform::Timer retry_;
   std::vector<std::unique_ptr<platform::SignalWatcher>> signals_;
-  std::optional<platform::SystemChanges> changes_;
+  std::unique_ptr<platform::HostNetwork> host_;
   std::unique_ptr<wireguard::Wireguard> wireguard_;
   std::unique_ptr<Tunnels> tunnels_;
-  std::unique_ptr<platform::DnsProxy> dns_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<keystore::Keystore> keystore_;
   std::unique_ptr<Chains> chains_;

@@ -1,5 +1,6 @@
-// The tunnels of a node: WireGuard devices with all they change on this machine. Executes the
-// tunnel, route and firewall actions of core/node/effects.hpp; all or nothing each.
+// The tunnels of a node: WireGuard devices, with what HostNetwork changes around them. Executes the
+// tunnel, route and firewall actions of core/node/effects.hpp; all or nothing each, answered in the
+// loop when all is done.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +9,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "core/base/result.hpp"
 #include "core/node/effects.hpp"
-#include "core/system/consumer_plan.hpp"
-#include "core/system/provider_plan.hpp"
 #include "drivers/wireguard/device.hpp"
-#include "platform/dns/dns_proxy.hpp"
-#include "platform/loop/fd_watcher.hpp"
 #include "platform/loop/loop.hpp"
-#include "platform/netlink/route_monitor.hpp"
-#include "platform/system/system_changes.hpp"
+#include "platform/system/host_network.hpp"
 #include "platform/system/unique_fd.hpp"
 
 namespace myst::app {
@@ -27,72 +22,58 @@ namespace myst::app {
 class Tunnels {
  public:
   struct Config {
-    std::vector<IpPrefix> protected_networks;
-    std::uint16_t dns_port = 11253;
     std::uint32_t provider_mtu_bytes = 0;      // 0: the engine's default
     std::uint64_t limit_bytes_per_second = 0;  // per session; 0: none
-    std::string resolv_conf = "/etc/resolv.conf";
   };
   using OnUp = std::function<void(core::node::TunnelId)>;
+  using Done = std::function<void(const Status&)>;
+  using Closed = std::function<void(std::optional<core::node::TunnelCounters>)>;  // the last ones
 
-  // All three must outlive the object; `changes` is recovered already.
-  Tunnels(platform::Loop& loop, platform::SystemChanges& changes, wireguard::Wireguard& wireguard,
-          Config config, OnUp on_up);
-  ~Tunnels();
+  // Both must outlive the object; `network` is recovered already.
+  Tunnels(platform::HostNetwork& network, wireguard::Wireguard& wireguard, Config config,
+          OnUp on_up);
   Tunnels(const Tunnels&) = delete;
   Tunnels& operator=(const Tunnels&) = delete;
 
-  // Chains, protected networks and forwarding: once, before the first session, so that no session
-  // waits for it. Errors say what the owner has to do.
-  Status prepare_provider();
-  bool provider_prepared() const { return provider_prepared_; }
+  // Chains, protected networks, forwarding and DNS: once, before the first session, so that no
+  // session waits for it. Errors say what the owner has to do.
+  void prepare_provider(Done done);
 
-  // Consumers may ask it from their session's network only; nullptr: no DNS for them.
-  void set_dns(platform::DnsProxy* dns) { dns_ = dns; }
+  void open(const core::node::ServiceTunnelOpen& request, platform::UniqueFd socket, Done done);
+  void open(const core::node::ConsumerTunnelOpen& request, platform::UniqueFd socket, Done done);
+  // Also while it is being opened: that is then ended first.
+  void close(core::node::TunnelId tunnel, Closed done);
+  std::optional<core::node::TunnelCounters> counters(core::node::TunnelId tunnel) const;
 
-  Status open(const core::node::ServiceTunnelOpen& request, platform::UniqueFd socket);
-  Status open(const core::node::ConsumerTunnelOpen& request, platform::UniqueFd socket);
-  void close(core::node::TunnelId tunnel);
-  std::optional<core::node::TunnelCounters> counters(core::node::TunnelId tunnel);
-
-  Status exclude(const IpAddress& address);
+  void exclude(const IpAddress& address, Done done);
   void release(const IpAddress& address);
-  Status kill_switch_on(const core::node::KillSwitchOn& request);
+  void kill_switch_on(const core::node::KillSwitchOn& request, Done done);
   void kill_switch_off(int slot);
-
-  // Why the last failed action failed, in the words of a helper program; may be empty.
-  const std::string& last_message() const { return changes_.last_message(); }
 
  private:
   struct Tunnel {
-    std::unique_ptr<wireguard::Device> device;
     std::string link;
     bool consumer = false;
-    IpPrefix network;                 // provider: whose DNS questions are answered
-    std::vector<std::string> labels;  // of the changes, in the order they were made
+    bool opening = true;
+    std::unique_ptr<wireguard::Device> device;
+    Closed close_wanted;  // asked for while it was being opened
   };
 
-  Result<std::unique_ptr<wireguard::Device>> make_device(const std::string& link,
-                                                         wireguard::DeviceConfig config);
-  Status take_over(core::node::TunnelId old, const core::node::ConsumerTunnelOpen& request,
-                   wireguard::DeviceConfig config);
-  Status apply_all(const std::vector<core::RouteExclusions::Action>& actions);
-  std::vector<std::string> links() const;
-  void watch_routes();
-  void replan();
-  static std::string label(core::node::TunnelId tunnel);
+  // Writes the link down and makes the device; on success `configure` goes on, and ends with
+  // opened().
+  void make_device(core::node::TunnelId id, wireguard::DeviceConfig config, Done done,
+                   std::function<void()> configure);
+  void opened(core::node::TunnelId id, const Status& status, const Done& done);
+  void remove_device(core::node::TunnelId id, Done done);
+  void take_over(core::node::TunnelId old, const core::node::ConsumerTunnelOpen& request,
+                 wireguard::DeviceConfig config, Done done);
+  void close_now(core::node::TunnelId id, Closed done);
 
-  platform::Loop& loop_;
-  platform::SystemChanges& changes_;
+  platform::HostNetwork& network_;
   wireguard::Wireguard& wireguard_;
   Config config_;
   OnUp on_up_;
-  bool provider_prepared_ = false;
-  platform::DnsProxy* dns_ = nullptr;
   std::map<core::node::TunnelId, Tunnel> tunnels_;
-  core::RouteExclusions exclusions_;
-  std::optional<platform::RouteMonitor> monitor_;
-  platform::FdWatcher watcher_;
 };
 
 }  // namespace myst::app

@@ -67,6 +67,7 @@ class Worker {
   }
 
   Status open_tunnel(const HostNetwork::Tunnel& tunnel) {
+    if (tunnel.table != 0) return open_side_tunnel(tunnel);
     core::ConsumerTunnel wanted;
     wanted.link = tunnel.link;
     wanted.address = tunnel.address;
@@ -78,9 +79,26 @@ class Worker {
     return {};
   }
   Status close_tunnel(const std::string& link) {
-    const Status status = changes_.undo("tunnel " + link);
+    Status status;
+    while (retuned_.count(link) > 0) keep_first(status, undo_retune(link));
+    keep_first(status, changes_.undo("tunnel " + link));
     tunnels_.erase(link);
     return status;
+  }
+  Status retune_tunnel(const HostNetwork::Tunnel& tunnel) {
+    core::Plan plan;
+    plan.push_back(core::AddAddress{tunnel.link, tunnel.address});
+    if (!tunnel.dns.empty()) plan.push_back(core::SetDns{tunnel.link, tunnel.dns, {}});
+    MYST_TRY(changes_.apply(retune_label(tunnel.link, retuned_[tunnel.link] + 1), plan));
+    ++retuned_[tunnel.link];
+    return {};
+  }
+  Status undo_retune(const std::string& link) {
+    const auto found = retuned_.find(link);
+    if (found == retuned_.end()) return {};
+    const std::string label = retune_label(link, found->second);
+    if (--found->second == 0) retuned_.erase(found);
+    return changes_.undo(label);
   }
 
   Status claim_link(const std::string& link) {
@@ -216,6 +234,21 @@ class Worker {
   static void keep_first(Status& status, const Status& next) {
     if (status.ok()) status = next;
   }
+  static std::string retune_label(const std::string& link, unsigned times) {
+    return "tunnel " + link + " " + std::to_string(times);
+  }
+  Status open_side_tunnel(const HostNetwork::Tunnel& tunnel) {
+    core::Plan plan;
+    plan.push_back(core::SetLinkUp{tunnel.link});
+    plan.push_back(core::AddAddress{tunnel.link, {tunnel.address.ip, 32}});
+    plan.push_back(core::AddRoute{{IpAddress(), 0}, std::nullopt, tunnel.link, tunnel.table});
+    core::AddRule rule;
+    rule.priority = 1000;
+    rule.table = tunnel.table;
+    rule.from = IpPrefix{tunnel.address.ip, 32};
+    plan.push_back(rule);
+    return changes_.apply("tunnel " + tunnel.link, plan);
+  }
   static std::string slot_label(int slot) { return "kill-switch " + std::to_string(slot); }
   static std::string hole_label(const IpAddress& address) { return "hole " + address.to_string(); }
   std::vector<std::string> tunnel_links() const {
@@ -248,8 +281,9 @@ class Worker {
 
   SystemChanges changes_;
   HostNetwork::Options options_;
-  std::set<std::string> links_;    // claimed: ours
-  std::set<std::string> tunnels_;  // with the consumer's routes
+  std::set<std::string> links_;              // claimed: ours
+  std::set<std::string> tunnels_;            // with the consumer's routes
+  std::map<std::string, unsigned> retuned_;  // how often, by link
   core::RouteExclusions exclusions_;
   std::map<IpAddress, std::uint32_t> excluded_;  // with those that needed no route
   std::map<int, std::vector<IpAddress>> slots_;  // kill switch: who holds it, what he lets through
@@ -324,8 +358,12 @@ HostNetwork::~HostNetwork() {
   state_->changed = nullptr;
   state_->dns.reset();
   state_->watcher.reset();
+  (void)finish();
+}
+
+Status HostNetwork::finish() {
   state_->queue.finish();
-  (void)state_->worker->changes().undo_all();
+  return state_->worker->changes().undo_all();
 }
 
 Result<std::unique_ptr<HostNetwork>> HostNetwork::open(Loop& loop, Rng& rng, Options options) {
@@ -344,7 +382,14 @@ Result<std::unique_ptr<HostNetwork>> HostNetwork::open(Loop& loop, Rng& rng, Opt
   return std::unique_ptr<HostNetwork>(new HostNetwork(std::move(state)));
 }
 
-Status HostNetwork::recover() { return state_->worker->changes().recover(); }
+Status HostNetwork::recover() {
+  SystemChanges& changes = state_->worker->changes();
+  const Status status = changes.recover();
+  if (!status.ok() && state_->options.on_warning) {
+    state_->options.on_warning(changes.last_message());
+  }
+  return status;
+}
 
 void HostNetwork::start_provider(Done done) {
   State* state = state_.get();
@@ -396,6 +441,14 @@ void HostNetwork::open_tunnel(const Tunnel& tunnel, Done done) {
 
 void HostNetwork::close_tunnel(const std::string& link, Done done) {
   state_->submit([link](Worker& w) { return w.close_tunnel(link); }, std::move(done));
+}
+
+void HostNetwork::retune_tunnel(const Tunnel& tunnel, Done done) {
+  state_->submit([tunnel](Worker& w) { return w.retune_tunnel(tunnel); }, std::move(done));
+}
+
+void HostNetwork::undo_retune(const std::string& link, Done done) {
+  state_->submit([link](Worker& w) { return w.undo_retune(link); }, std::move(done));
 }
 
 void HostNetwork::exclude(const IpAddress& address, Done done) {

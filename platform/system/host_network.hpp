@@ -55,12 +55,17 @@ class HostNetwork {
     IpPrefix address;  // 10.182.3.2/24
     std::vector<IpAddress> dns;
     std::uint32_t mtu_bytes = 0;
+    // Not 0: the host's routes stay; only what is bound to the address goes through the tunnel, by
+    // a routing table of this number.
+    std::uint32_t table = 0;
   };
-  using Done = std::function<void(Status)>;  // in the loop, once; may be empty
+  using Done = std::function<void(const Status&)>;  // in the loop, once; may be empty
 
   // AlreadyExists: another process uses this data folder. Changes nothing.
   static Result<std::unique_ptr<HostNetwork>> open(Loop& loop, Rng& rng, Options options);
-  ~HostNetwork();  // undoes everything that is left
+  ~HostNetwork();  // undoes everything that is left, once finish() or nobody waits for answers
+  // Waits for everything asked for, whose answers come now, then undoes everything that is left.
+  Status finish();
   // At start, before the loop runs: undoes what an earlier run left. See SystemChanges::recover().
   Status recover();
 
@@ -75,6 +80,9 @@ class HostNetwork {
   void close_session(const std::string& link, Done done);
   void open_tunnel(const Tunnel& tunnel, Done done);  // all or nothing
   void close_tunnel(const std::string& link, Done done);
+  // Another address and other resolvers for an open tunnel; undo_retune() takes the last back.
+  void retune_tunnel(const Tunnel& tunnel, Done done);
+  void undo_retune(const std::string& link, Done done);
 
   // A host route around the tunnels, counted per address, following the default gateway; and a hole
   // in the kill switch while that is on.
