@@ -1,4 +1,4 @@
-// Text codecs used everywhere: decimal, hex, base64, base64url, UTF-8 check, lower case.
+// Text codecs used everywhere: decimal, hex, base64, base64url, UTF-8 check, lower case, quotes.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,8 @@ bool is_utf8(std::string_view text);          // RFC 3629: no surrogates, no ove
 std::string to_lower(std::string_view text);  // ASCII only
 bool equal_ignoring_case(std::string_view a, std::string_view b);  // ASCII only
 std::string_view trim(std::string_view text);                      // blanks, tabs, line ends
+// In double quotes; quotes, backslashes and control characters escaped as JSON and TOML both do.
+std::string quoted(std::string_view text);
 // Pieces between separators; an empty text gives no piece, an empty piece is kept.
 std::vector<std::string_view> split(std::string_view text, char separator);
 

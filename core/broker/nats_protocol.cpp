@@ -132,25 +132,6 @@ bool has_payload(NatsVerb verb) {
          verb == NatsVerb::HPub;
 }
 
-std::string json_quote(std::string_view text) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += "\\u00";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
 }  // namespace
 
 Result<std::optional<NatsToken>> NatsParser::next(ByteSpan& input) {
@@ -266,11 +247,10 @@ void write_nats_connect(const NatsConnectOptions& options, Bytes& out) {
   const auto flag = [](bool value) { return value ? "true" : "false"; };
   append(out, R"(CONNECT {"verbose":false,"pedantic":false,)");
   if (!options.user.empty()) {
-    append(out, "\"user\":" + json_quote(options.user) +
-                    ",\"pass\":" + json_quote(options.password) + ",");
+    append(out, "\"user\":" + quoted(options.user) + ",\"pass\":" + quoted(options.password) + ",");
   }
   append(out, std::string("\"tls_required\":") + flag(options.tls) +
-                  R"(,"name":"","lang":"c++","version":)" + json_quote(options.version) +
+                  R"(,"name":"","lang":"c++","version":)" + quoted(options.version) +
                   R"(,"protocol":1,"echo":true,"headers":)" + flag(options.headers) +
                   R"(,"no_responders":)" + flag(options.headers) + "}\r\n");
 }

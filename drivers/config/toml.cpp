@@ -12,32 +12,13 @@ namespace {
 using core::ConfigLimits;
 using core::ConfigValue;
 
-void append_text(std::string& out, std::string_view text) {
-  constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += "\\u00";
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 void append_key(std::string& out, std::string_view key) {
   constexpr std::string_view kBare =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
   if (!key.empty() && key.find_first_not_of(kBare) == std::string_view::npos) {
     out += key;
   } else {
-    append_text(out, key);
+    out += quoted(key);
   }
 }
 
@@ -62,7 +43,7 @@ void append_value(std::string& out, const ConfigValue& value) {
   } else if (const double* number = value.number()) {
     append_number(out, *number);
   } else if (const std::string* text = value.text()) {
-    append_text(out, *text);
+    out += quoted(*text);
   } else if (const ConfigValue::List* list = value.list()) {
     out += '[';
     bool first = true;

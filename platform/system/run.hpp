@@ -1,6 +1,6 @@
 // Runs a short helper program (iptables-restore, resolvconf) to its end: no shell, a fixed
 // environment, bounded output. Blocks the calling thread some milliseconds; anything longer belongs
-// on a WorkQueue. For long-lived processes see platform/process.
+// on a WorkQueue.
 #pragma once
 
 #include <string>

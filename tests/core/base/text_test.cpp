@@ -47,5 +47,10 @@ TEST(Text, SplitKeepsEmptyPieces) {
   EXPECT_EQ(trim(" \ta b\r\n"), "a b");
 }
 
+TEST(Text, QuotesWhatWouldEndOrHideAString) {
+  EXPECT_EQ(quoted("plain \xc3\xa9"), "\"plain \xc3\xa9\"");
+  EXPECT_EQ(quoted(std::string_view("a\"b\\c\n\0\x7f", 8)), R"("a\"b\\c\u000a\u0000\u007f")");
+}
+
 }  // namespace
 }  // namespace myst
