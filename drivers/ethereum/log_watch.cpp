@@ -71,8 +71,8 @@ void LogWatch::execute(const LogScan::Window& action) {
         if (logs.ok()) {
           scan_.handle_logs(loop_.instant(), id, std::move(*logs));
         } else {
-          const bool too_large = done.refused ? chain::is_too_large(*done.refused)
-                                              : logs.error().code == Errc::Full;
+          const bool too_large =
+              done.refused ? chain::is_too_large(*done.refused) : logs.error().code == Errc::Full;
           scan_.handle_failed(loop_.instant(), id, too_large);
         }
         drain();
