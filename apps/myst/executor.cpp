@@ -61,7 +61,7 @@ void Executor::drain() {
   draining_ = true;
   for (;;) {
     if (auto action = node_.poll_action()) {
-      std::visit([this](auto&& a) { execute(std::move(a)); }, std::move(*action));
+      std::visit([this](auto& a) { execute(std::move(a)); }, *action);
       continue;
     }
     auto event = node_.poll_event();
