@@ -42,9 +42,27 @@ Result<std::optional<chain::TransactionRecord>> Accounts::find(std::uint64_t cha
   return store_.find({chain, key_.address()}, wish);
 }
 
+const chain::TransactionRecord* Accounts::find_open(std::uint64_t chain,
+                                                    const std::string& wish) const {
+  const chain::AccountQueue* known = queue(chain);
+  return known == nullptr ? nullptr : known->find(wish);
+}
+
 const chain::AccountQueue* Accounts::queue(std::uint64_t chain) const {
   const auto account = accounts_.find(chain);
   return account == accounts_.end() ? nullptr : &account->second->queue();
+}
+
+std::size_t Accounts::waiting() const {
+  std::size_t out = 0;
+  for (const auto& [chain, account] : accounts_) out += account->queue().waiting();
+  return out;
+}
+
+std::size_t Accounts::pending() const {
+  std::size_t out = 0;
+  for (const auto& [chain, account] : accounts_) out += account->queue().pending();
+  return out;
 }
 
 void Accounts::persist(std::uint64_t chain, const chain::TransactionRecord& record,

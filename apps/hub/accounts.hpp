@@ -21,7 +21,7 @@ class Accounts final : public TransactionSender {
     std::function<void(const chain::TransactionRecord&)> transaction;
     std::function<void(const std::string& wish, const Error&)> lost;
   };
-  // Key and chains outlive it. `fees`: of each chain.
+  // Key and chains outlive it.
   Accounts(platform::Loop& loop, const Signer& key, Chains& chains,
            storage::TransactionStore store);
   ~Accounts() override;
@@ -32,10 +32,14 @@ class Accounts final : public TransactionSender {
   void start(Handlers handlers) { handlers_ = std::move(handlers); }
 
   Status submit(std::uint64_t chain, chain::AccountQueue::Wish wish) override;
+  const chain::TransactionRecord* find_open(std::uint64_t chain,
+                                            const std::string& wish) const override;
   Result<std::optional<chain::TransactionRecord>> find(std::uint64_t chain,
                                                        const std::string& wish) override;
   const chain::AccountQueue* queue(std::uint64_t chain) const;
   Address address() const { return key_.address(); }
+  std::size_t waiting() const;  // on all chains: without a nonce
+  std::size_t pending() const;  // sent and not mined
   void finish() { work_.finish(); }
 
  private:

@@ -48,11 +48,20 @@ std::string_view after(std::string_view path, std::string_view beginning) {
                                                        : std::string_view();
 }
 
-// Operators sit at this machine. A proxy in front of the hub sits here too, and names its callers.
+// Operators sit at this machine. A proxy in front of the hub sits here too, and names its callers;
+// so does a browser with somebody's page in it, which tells its origin, or a host name that was
+// made to point here.
 bool is_local(const HttpRequest& request) {
-  const IpAddress& ip = request.peer.ip;
-  return ip.is_loopback() && request.headers.find("X-Forwarded-For") == nullptr &&
-         request.headers.find("Forwarded") == nullptr;
+  if (!request.peer.ip.is_loopback()) return false;
+  for (const char* header : {"X-Forwarded-For", "Forwarded", "Origin"}) {
+    if (request.headers.find(header) != nullptr) return false;
+  }
+  const std::string_view host = request.headers.get("Host");
+  for (const std::string_view name : {"localhost", "127.0.0.1", "[::1]"}) {
+    const std::string_view rest = after(host, name);
+    if (host == name || (!rest.empty() && rest.front() == ':')) return true;
+  }
+  return false;
 }
 
 }  // namespace

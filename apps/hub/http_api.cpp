@@ -294,6 +294,9 @@ HttpResponse HttpApi::status(Now now) const {
   if (status.transactor) {
     writer.key("transactor")
         .begin_object()
+        .member("account", status.transactor_account)
+        .member("transactions_waiting", status.transactions_waiting)
+        .member("transactions_pending", status.transactions_pending)
         .member("open", status.transactor_open)
         .member("accepted", status.transactor->accepted)
         .member("repeated", status.transactor->repeated)

@@ -38,6 +38,8 @@ struct HubStatus {
   std::string hermes_problem;
   std::optional<core::transactor::Transactor::Counters> transactor;  // nullopt: not here
   std::size_t transactor_open = 0;
+  std::string transactor_account;
+  std::size_t transactions_waiting = 0, transactions_pending = 0;
 };
 
 class HttpApi {

@@ -401,6 +401,9 @@ HubStatus Hub::status() const {
   if (money_ != nullptr && money_->transactor() != nullptr) {
     out.transactor = money_->transactor()->machine().counters();
     out.transactor_open = money_->transactor()->machine().open();
+    out.transactor_account = money_->accounts()->address().to_checksum();
+    out.transactions_waiting = money_->accounts()->waiting();
+    out.transactions_pending = money_->accounts()->pending();
   }
   return out;
 }

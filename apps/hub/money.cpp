@@ -47,6 +47,7 @@ std::optional<std::string> Money::open() {
     contracts_.push_back(std::move(chain));
   }
   chains_ = std::make_unique<Chains>(loop_, contracts_);
+  observer_ = std::make_unique<Observer>(loop_, *chains_);
   if (!options_.hermes_key_file.empty()) {
     if (auto problem = open_hermes()) return problem;
   }
@@ -223,6 +224,13 @@ void Money::operator_told(const ChainContracts& contracts, const Result<Address>
 
 bool Money::handle(const platform::HttpRequest& request,
                    const platform::HttpExchangePtr& exchange) {
+  if (request.method == "GET" && request.path == Observer::kPath) {
+    platform::HttpResponse out;
+    out.headers.add("Content-Type", "application/json");
+    out.body = observer_->answer(request.query);
+    exchange->respond(std::move(out));
+    return true;
+  }
   if (transactor_ != nullptr && transactor_->handle(request, exchange)) return true;
   if (hermes_ == nullptr) return false;
   if (!hermes_problem_.empty() && HermesService::is_ours(request.path)) {

@@ -13,6 +13,7 @@
 #include "apps/hub/contracts.hpp"
 #include "apps/hub/hermes_service.hpp"
 #include "apps/hub/log.hpp"
+#include "apps/hub/observer.hpp"
 #include "apps/hub/options.hpp"
 #include "apps/hub/transactor_service.hpp"
 #include "core/identity/signer.hpp"
@@ -56,7 +57,8 @@ class Money {
   const Options& options_;
   const Log log_;
   std::vector<ChainContracts> contracts_;
-  std::unique_ptr<Chains> chains_;
+  std::unique_ptr<Observer> observer_;
+  std::unique_ptr<Chains> chains_;  // dies first of the two: it calls the observer back
   std::optional<LocalSigner> hermes_key_;
   std::unique_ptr<HermesService> hermes_;
   std::size_t unverified_ = 0;  // chains whose Hermes contract has not named its operator yet

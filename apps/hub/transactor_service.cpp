@@ -140,7 +140,7 @@ void TransactorService::get_fee(std::string_view rest, const HttpExchangePtr& ex
 }
 
 void TransactorService::get_queue_entry(std::string id, const HttpExchangePtr& exchange) {
-  if (const Task* task = machine_.find(id)) {
+  if (const auto task = current(id)) {
     return respond(exchange, transactor::write_queue_entry(*task));
   }
   using Found = Result<std::optional<Task>>;
@@ -165,11 +165,22 @@ void TransactorService::get_registrations(const Address& identity,
         if (!found.ok()) return respond(exchange, unavailable("the store cannot be read"), path);
         for (Task& task : *found) {
           // What is under way knows more than the disk: why it waits, its transaction.
-          if (const Task* newer = machine_.find(task.id)) task = *newer;
+          if (auto newer = current(task.id)) task = std::move(*newer);
         }
         respond(exchange, transactor::write_registrations(*found));
       });
   if (!queued.ok()) respond(exchange, unavailable("busy"), path);
+}
+
+std::optional<Task> TransactorService::current(const std::string& id) const {
+  const Task* found = machine_.find(id);
+  if (found == nullptr) return std::nullopt;
+  Task task = *found;
+  if (const auto* record = sender_.find_open(task.chain, task.wish_id())) {
+    if (!record->reason.empty()) task.reason = record->reason;
+    if (!record->attempts.empty()) task.tx_hash = record->attempts.back().hash;
+  }
+  return task;
 }
 
 void TransactorService::post(std::string_view call, const HttpRequest& request,

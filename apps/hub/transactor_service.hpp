@@ -26,6 +26,9 @@ class TransactionSender {
   virtual ~TransactionSender() = default;
   // AlreadyExists: the wish is known. What comes of it is told to the service.
   virtual Status submit(std::uint64_t chain, chain::AccountQueue::Wish wish) = 0;
+  // Where a wish stands that is not final; nullptr: not known.
+  virtual const chain::TransactionRecord* find_open(std::uint64_t chain,
+                                                    const std::string& wish) const = 0;
   // At start: what is known of a wish, final ones too. Blocking.
   virtual Result<std::optional<chain::TransactionRecord>> find(std::uint64_t chain,
                                                                const std::string& wish) = 0;
@@ -74,6 +77,8 @@ class TransactorService {
   void get_queue_entry(std::string id, const platform::HttpExchangePtr& exchange);
   void get_registrations(const Address& identity, const platform::HttpExchangePtr& exchange);
   void get_channel_status(const std::string& body, const platform::HttpExchangePtr& exchange);
+  // As it stands now, with what the account says of its transaction; nullopt: not an open task.
+  std::optional<core::transactor::Task> current(const std::string& id) const;
   void pump();
   void write();
   void forget_old();

@@ -203,6 +203,12 @@ const all = {
       const network = (await hub.get('/network')).body;
       equal(network.contracts.chains[0].hermes, world.hermes.target);
       equal(network.contracts.transactor, `http://127.0.0.1:${hub.port}/transactor/api/v1`);
+      const [observed] = await until('the Hermes is observed', async () => {
+        const found = (await hub.get('/observer/api/v1/observed/hermes?approved=true')).body[CHAIN_ID];
+        return found.length > 0 && found;
+      });
+      equal(observed, { hermes_address: world.hermes.target, operator: world.operator.address, channel_impl: world.channelImplementation.target,
+        version: 0, fee: 400, url: 'http://hermes:8889', active: true, approved: true });
       const { consumers, provider } = await people(hub, 3);
       equal(await world.balance(hub.key.address), 4n * REGISTRATION_FEE, 'fees of registrations');
       const hermes = await world.balance(world.hermes.target);

@@ -58,6 +58,9 @@ Made make(const Terms& terms, const RegistrationRequest& request, WallTime now) 
   const payment::RegistrationTerms& t = request.terms;
   const ChainTerms* chain = terms.chain(t.chain_id);
   if (auto refusal = check_place(chain, t.hermes, &t.registry)) return *refusal;
+  if (t.fee < chain->fees.register_identity) {
+    return Refusal{402, "fee_too_low", "the fee is below the fee for registering"};
+  }
   const auto signer = payment::recover_terms_signer(t, request.signature);
   if (!signer.ok() || *signer != request.identity) return bad_signature();
   const auto signature = *payment::contract_form(request.signature);
@@ -75,7 +78,7 @@ Made make(const Terms& terms, const RegistrationRequest& request, WallTime now) 
                                              chain->channel_implementation);
     task.amount = *needed;
   }
-  task.free = t.fee < chain->fees.register_identity || t.fee.is_zero();
+  task.free = t.fee.is_zero();
   task.id = make_id(task.kind, payment::preimage(t), request.identity.bytes());
   return task;
 }

@@ -223,6 +223,10 @@ TEST_F(HermesServiceTest, TheOperatorSeesThatTheLedgerAddsUpAndNobodyElse) {
   EXPECT_EQ(document->root()["promised_to_providers"].to_text(), "10");
   EXPECT_EQ(document->root()["opening"].to_text(), "20");
   EXPECT_EQ(call("GET", "/admin/hermes/audit", "", {{"X-Forwarded-For", "192.0.2.1"}}).status, 404);
+  EXPECT_EQ(call("GET", "/admin/hermes/audit", "", {{"Origin", "http://127.0.0.1"}}).status, 404);
+  EXPECT_EQ(call("GET", "/admin/hermes/audit", "", {{"Host", "evil.example"}}).status, 404);
+  EXPECT_EQ(call("GET", "/admin/hermes/audit", "", {{"Host", "localhost.evil.example"}}).status,
+            404);
   const std::string credit = R"({"chain_id":80001,"identity":")" +
                              world_.consumer(9).address().to_string() + R"(","amount":500})";
   EXPECT_EQ(call("POST", "/admin/hermes/credit", credit).status, 200);

@@ -55,6 +55,9 @@ class SharedSender final : public TransactionSender {
     });
     return {};
   }
+  const chain::TransactionRecord* find_open(std::uint64_t, const std::string&) const override {
+    return nullptr;
+  }
   Result<std::optional<chain::TransactionRecord>> find(std::uint64_t,
                                                        const std::string& wish) override {
     for (Shared::Task& task : shared_.tasks) {

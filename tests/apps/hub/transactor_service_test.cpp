@@ -55,6 +55,9 @@ class FakeSender final : public TransactionSender {
     wishes.push_back(std::move(wish));
     return {};
   }
+  const chain::TransactionRecord* find_open(std::uint64_t, const std::string&) const override {
+    return nullptr;
+  }
   Result<std::optional<chain::TransactionRecord>> find(std::uint64_t,
                                                        const std::string& wish) override {
     const auto at = known.find(wish);

@@ -315,6 +315,8 @@ TEST_F(TransactorTest, LimitsAreAnswered) {
   cash.promises[0].amount = 6;
   EXPECT_EQ(ask(task(cash)), "refused: busy");
   machine_ = std::make_unique<Transactor>(config_);
+  EXPECT_EQ(refusal(registration(99)), "fee_too_low");
+  terms_.chains[0].fees.register_identity = 0;
   RegistrationRequest free = registration(0);
   EXPECT_TRUE(task(free).free);
   EXPECT_EQ(ask(task(free)), task(free).id);
