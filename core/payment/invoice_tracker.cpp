@@ -46,7 +46,9 @@ void InvoiceTracker::invoice(Now now, bool critical) {
     ++unpaid_;
   }
   Wei total = due(now.instant);
-  if (last_total_.is_zero() && !total.is_zero()) total = Wei{1};  // leniency for the first
+  // Leniency for the first payment, which is due before anything was had: one wei. The reference's
+  // clock has always moved by then; ours may not have.
+  if (last_total_.is_zero() && !config_.price.is_free()) total = Wei{1};
   Outstanding item{next_token_++, {}, payment::make_r(rng_), total, critical, !first_sent_, {},
                    now.wall};
   item.hashlock = payment::hashlock_of(item.r.bytes());

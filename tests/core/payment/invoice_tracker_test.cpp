@@ -159,9 +159,9 @@ TEST(InvoiceTracker, APaidSessionStartsWithOneWeiAndFollowsTheTraffic) {
   rig.config.price = {Wei{60000000000000u}, Wei{100000000000000000u}};
   rig.start();
   EXPECT_TRUE(rig.first_paid);
-  EXPECT_EQ(rig.tracker->earned(), Wei{});
-  rig.advance(seconds{6});
   EXPECT_EQ(rig.tracker->earned(), Wei{1});
+  rig.advance(seconds{6});
+  EXPECT_GT(rig.tracker->earned(), Wei{1});
   // 40 MiB are 0.0039 MYST, more than may stay unpaid.
   const std::size_t before = rig.invoices;
   rig.now.instant += seconds{6};
@@ -172,6 +172,18 @@ TEST(InvoiceTracker, APaidSessionStartsWithOneWeiAndFollowsTheTraffic) {
   EXPECT_GT(rig.tracker->earned(), Wei{3000000000000000u});
   rig.advance(minutes{10});
   EXPECT_FALSE(rig.failed) << rig.failed->what;
+}
+
+// Made and invoiced in the same instant: one wei all the same, so that the invoice after it is whole.
+TEST(InvoiceTracker, TheFirstInvoiceIsOneWeiAlsoWhenNoTimeHasPassed) {
+  Rig rig;
+  rig.config.price = {Wei{60000000000000u}, Wei{100000000000000000u}};
+  rig.config.provider = rig.provider.address();
+  rig.config.consumer = rig.consumer->address();
+  InvoiceTracker tracker(rig.config, rig.rng, rig.now);
+  const auto first = tracker.poll_action();
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(std::get<InvoiceTracker::Store>(*first).record.total, Wei{1});
 }
 
 TEST(InvoiceTracker, AnExchangeMessageOfAnotherIdentityEndsTheSession) {
