@@ -70,20 +70,34 @@ Status MoneyStore::put(Role role, const core::PaymentRecord& record) {
   return insert.run();
 }
 
+Status MoneyStore::put_grand_total(std::uint64_t chain, const Address& identity,
+                                   const Address& hermes, const Wei& total) {
+  MYST_TRY_ASSIGN(Statement insert,
+                  database_.prepare("INSERT OR REPLACE INTO grand_totals VALUES(?1, ?2, ?3, ?4)"));
+  const ByteArray<32> amount = total.to_word();
+  insert.bind(1, static_cast<std::int64_t>(chain))
+      .bind(2, ByteSpan(identity.bytes()))
+      .bind(3, ByteSpan(hermes.bytes()))
+      .bind(4, ByteSpan(amount));
+  return insert.run();
+}
+
+Status MoneyStore::raise_grand_total(std::uint64_t chain, const Address& identity,
+                                     const Address& hermes, const Wei& amount) {
+  MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
+  MYST_TRY_ASSIGN(const Wei before, grand_total(chain, identity, hermes));
+  if (amount <= before) return {};
+  MYST_TRY(put_grand_total(chain, identity, hermes, amount));
+  return transaction.commit();
+}
+
 Status MoneyStore::put_payment(const core::PaymentRecord& record, std::uint64_t chain,
                                const Address& hermes, const Wei& grand_total) {
   MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
   MYST_TRY(put(Role::Consumer, record));
   MYST_TRY_ASSIGN(const Wei before, this->grand_total(chain, record.consumer, hermes));
   if (grand_total < before) return Error{Errc::Rejected, 0, "a promise never shrinks"};
-  MYST_TRY_ASSIGN(Statement insert,
-                  database_.prepare("INSERT OR REPLACE INTO grand_totals VALUES(?1, ?2, ?3, ?4)"));
-  const ByteArray<32> amount = grand_total.to_word();
-  insert.bind(1, static_cast<std::int64_t>(chain))
-      .bind(2, ByteSpan(record.consumer.bytes()))
-      .bind(3, ByteSpan(hermes.bytes()))
-      .bind(4, ByteSpan(amount));
-  MYST_TRY(insert.run());
+  MYST_TRY(put_grand_total(chain, record.consumer, hermes, grand_total));
   return transaction.commit();
 }
 
@@ -115,6 +129,15 @@ Status MoneyStore::put_invoice(const core::InvoiceRecord& record) {
 Status MoneyStore::put_accepted(const core::PaymentRecord& record) {
   MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
   MYST_TRY(put(Role::Provider, record));
+  if (!record.total.is_zero()) {
+    MYST_TRY_ASSIGN(Statement claim,
+                    database_.prepare("INSERT OR REPLACE INTO claims VALUES(?1, ?2, ?3)"));
+    const ByteArray<32> agreement = record.agreement.to_word(), total = record.total.to_word();
+    claim.bind(1, ByteSpan(record.provider.bytes()))
+        .bind(2, ByteSpan(agreement))
+        .bind(3, ByteSpan(total));
+    MYST_TRY(claim.run());
+  }
   MYST_TRY_ASSIGN(Statement settle,
                   database_.prepare("DELETE FROM invoices WHERE provider = ?1 AND agreement = ?2"));
   const ByteArray<32> id = record.agreement.to_word();

@@ -29,16 +29,21 @@ class MoneyStore {
   // Provider: the secret behind an invoice, before the invoice leaves. At most kMaxOpenInvoices of
   // an agreement are kept: the oldest go.
   Status put_invoice(const core::InvoiceRecord& record);
-  // Provider: an accepted payment; the agreement's open invoices are settled by it. Rejected: the
-  // agreement's total would shrink.
+  // Provider: an accepted payment; the agreement's open invoices are settled by it, and what it is
+  // worth is a claim (PromiseStore) from then on. Rejected: the agreement's total would shrink.
   Status put_accepted(const core::PaymentRecord& record);
   Result<std::optional<core::PaymentRecord>> payment(Role role, const U256& agreement,
                                                      const Address& provider);
+  // Consumer: what others know that was promised on a channel. A smaller amount changes nothing.
+  Status raise_grand_total(std::uint64_t chain, const Address& identity, const Address& hermes,
+                           const Wei& amount);
   Result<std::uint64_t> open_invoices(const Address& provider, const U256& agreement);
 
   static constexpr std::int64_t kMaxOpenInvoices = 32;
 
  private:
+  Status put_grand_total(std::uint64_t chain, const Address& identity, const Address& hermes,
+                         const Wei& amount);
   Status put(Role role, const core::PaymentRecord& record);
   Database& database_;
 };

@@ -42,6 +42,27 @@ const std::vector<const char*>& migrations() {
       " chain INTEGER NOT NULL, registry BLOB NOT NULL, identity BLOB NOT NULL,"
       " state INTEGER NOT NULL, updated INTEGER NOT NULL,"
       " PRIMARY KEY(chain, registry, identity)) WITHOUT ROWID;",
+      // What Hermes promised our identities: the highest promise of each channel.
+      "CREATE TABLE promises("
+      " chain INTEGER NOT NULL, channel BLOB NOT NULL, provider BLOB NOT NULL, hermes BLOB NOT "
+      "NULL,"
+      " amount BLOB NOT NULL, fee BLOB NOT NULL, hashlock BLOB NOT NULL, signature BLOB NOT NULL,"
+      " r BLOB NOT NULL, agreement BLOB NOT NULL, revealed INTEGER NOT NULL,"
+      " updated INTEGER NOT NULL, PRIMARY KEY(chain, channel)) WITHOUT ROWID;"
+      // Accepted payments (agreements, role 0) that are not yet exchanged for such a promise.
+      "CREATE TABLE claims("
+      " provider BLOB NOT NULL, agreement BLOB NOT NULL, total BLOB NOT NULL,"
+      " PRIMARY KEY(provider, agreement)) WITHOUT ROWID;"
+      "CREATE TABLE settlements("
+      " id INTEGER PRIMARY KEY, tx BLOB NOT NULL, provider BLOB NOT NULL, hermes BLOB NOT NULL,"
+      " beneficiary BLOB NOT NULL, channel BLOB NOT NULL, chain INTEGER NOT NULL,"
+      " at INTEGER NOT NULL, amount BLOB NOT NULL, fees BLOB NOT NULL, total BLOB NOT NULL,"
+      " withdrawal INTEGER NOT NULL, error TEXT NOT NULL);"
+      "CREATE INDEX settlements_at ON settlements(at DESC);"
+      "CREATE INDEX settlements_tx ON settlements(tx);"
+      // Where an owner wants his earnings: used by the next settlement.
+      "CREATE TABLE payout_wallets("
+      " identity BLOB NOT NULL PRIMARY KEY, wallet BLOB NOT NULL) WITHOUT ROWID;",
   };
   return steps;
 }

@@ -9,6 +9,7 @@
 #include "core/base/result.hpp"
 #include "drivers/storage/database.hpp"
 #include "drivers/storage/money_store.hpp"
+#include "drivers/storage/promise_store.hpp"
 #include "drivers/storage/registration_store.hpp"
 #include "drivers/storage/session_store.hpp"
 #include "platform/loop/work_queue.hpp"
@@ -17,11 +18,18 @@ namespace myst::storage {
 
 struct Tables {
   explicit Tables(Database& database)
-      : sessions(database), money(database), connectivity(database), registrations(database) {}
+      : sessions(database),
+        money(database),
+        connectivity(database),
+        registrations(database),
+        promises(database),
+        settlements(database) {}
   SessionStore sessions;
   MoneyStore money;
   ConnectivityStore connectivity;
   RegistrationStore registrations;
+  PromiseStore promises;
+  SettlementStore settlements;
 };
 
 class Store {

@@ -38,6 +38,14 @@ const char* wire_text(Cause cause) {
   return "internal error";
 }
 
+std::optional<Cause> cause_of(std::string_view text) {
+  for (int i = 0; i <= static_cast<int>(Cause::ConsumerUnregistered); ++i) {
+    const auto cause = static_cast<Cause>(i);
+    if (text == wire_text(cause)) return cause;
+  }
+  return std::nullopt;
+}
+
 int http_status(Cause cause) {
   switch (cause) {
     case Cause::Internal:

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace myst::core::hermes {
 
@@ -26,6 +28,8 @@ enum class Cause : std::uint8_t {
 };
 
 const char* wire_text(Cause cause);
+// nullopt: none of them.
+std::optional<Cause> cause_of(std::string_view wire_text);
 // Nodes look at the text; the status only has to lie outside 200..300.
 int http_status(Cause cause);
 

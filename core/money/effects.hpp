@@ -1,0 +1,181 @@
+// What the money of a node asks of the machine it runs on: the vocabulary between core/money
+// (sans-IO) and its executor (apps/myst/treasurer). Each action is answered exactly once by
+// handle_action_done(now, id, result); its comment names the Outcome of success.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/identity/signer.hpp"
+#include "core/money/calls.hpp"
+
+namespace myst::core::money {
+
+using ActionId = std::uint64_t;
+
+// Answer: HermesAnswer, also for a refusal. Errors: Hermes could not be asked, or its answer not
+// be read.
+struct CallHermes {
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address hermes;
+  HermesCall call;
+  std::shared_ptr<const Signer> signer;  // signs the request where Hermes wants that
+};
+// Who signs for that Hermes. May be cached for ever. Answer: Address.
+struct FindOperator {
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address hermes;
+};
+// Answer: Fee. Cached while it is valid.
+struct FindFee {
+  ActionId id;
+  std::uint64_t chain = 0;
+  FeeKind kind = FeeKind::Settle;
+};
+// Contract state of a provider's channel, waiting transactions included. Answer: ChannelAmounts.
+struct ReadChannel {
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address provider, hermes;
+};
+struct ReadHermesFee {  // for settling that amount. Answer: Wei
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address hermes;
+  Wei amount;
+};
+struct ReadBeneficiary {  // as the registry says it. Answer: Address
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address provider;
+};
+struct ReadRegistryNonce {  // the last one used. Answer: Wei
+  ActionId id;
+  std::uint64_t chain = 0;
+};
+// Answer: Queued, with the id to ask for where there is one. Rejected: the transactor says no, and
+// Executor's text (handle_refused, just before the answer) says why.
+struct CallTransactor {
+  ActionId id;
+  std::uint64_t chain = 0;
+  TransactorCall call;
+};
+// May that identity register for nothing? Answer: Yes.
+struct CheckEligible {
+  ActionId id;
+  Address identity;
+};
+struct ReadRegistrations {  // as the transactor knows them. Answer: vector<RegistrationStatus>
+  ActionId id;
+  Address identity;
+};
+struct CheckRegistry {  // as the chain says it. Answer: Yes
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address identity;
+};
+struct ReadQueue {  // Answer: QueueEntry
+  ActionId id;
+  std::string queue_id;
+};
+// Settlements with that R in the logs of the Hermes contract. Answer: vector<SettlementRecord>,
+// with transaction, amount, fees, beneficiary and, of a transaction that failed after all, error.
+struct FindSettlements {
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address hermes;
+  ByteArray<32> channel{};
+  Secret<32> r;
+};
+
+// --- storage. Durable when answered.
+struct LoadPromises {  // Answer: vector<StoredPromise>, all
+  ActionId id;
+};
+struct LoadClaims {  // of that provider. Answer: vector<Claim>
+  ActionId id;
+  Address provider;
+};
+// The promise, and with it the claim it answers, in one transaction. One with a smaller amount than
+// what is stored is left out silently. Answer: Done.
+struct StorePromise {
+  ActionId id;
+  StoredPromise promise;
+  std::optional<Wei> claimed;  // agreement total that is exchanged now
+};
+struct StoreSettlement {  // Answer: Done
+  ActionId id;
+  SettlementRecord record;
+};
+struct LoadPayoutWallet {  // Answer: Address; zero: none
+  ActionId id;
+  Address provider;
+};
+
+using Action =
+    std::variant<CheckEligible, ReadRegistrations, CheckRegistry, CallHermes, FindOperator, FindFee,
+                 ReadChannel, ReadHermesFee, ReadBeneficiary, ReadRegistryNonce, CallTransactor,
+                 ReadQueue, FindSettlements, LoadPromises, LoadClaims, StorePromise,
+                 StoreSettlement, LoadPayoutWallet>;
+
+struct Done {};
+// Shared: a variant in a variant is more than gcc 12 follows, and it warns of what cannot be.
+using HermesAnswer = std::shared_ptr<const hermes::Answer>;
+struct Queued {
+  std::string id;
+};
+struct Yes {
+  bool value = false;
+};
+struct ChannelAmounts {
+  Wei settled, stake;
+};
+using Outcome = std::variant<Done, HermesAnswer, Address, Fee, Wei, ChannelAmounts, Queued,
+                             QueueEntry, std::vector<SettlementRecord>, std::vector<StoredPromise>,
+                             std::vector<Claim>, Yes, std::vector<RegistrationStatus>>;
+
+// --- events
+
+struct ExchangeDone {  // of submit()
+  std::uint64_t request = 0;
+  Status status;  // Rejected: over for this session; other errors count towards a limit
+};
+struct EarningsChanged {
+  Address provider;
+};
+struct SettleDone {  // of settle()
+  std::uint64_t request = 0;
+  bool ok = false;
+  std::string reason;  // why not, or what there was to say
+};
+struct RegisterDone {  // of register_identity(): whether the transactor took it
+  std::uint64_t request = 0;
+  enum class Problem : std::uint8_t { None, InProgress, Fees, Refused } problem = Problem::None;
+  std::string reason;
+};
+enum class RegistrationPhase : std::uint8_t { InProgress, Registered, Failed };
+struct RegistrationChanged {
+  Address identity;
+  RegistrationPhase phase = RegistrationPhase::InProgress;
+  std::string reason;  // Failed
+};
+struct Settled {  // found on the chain
+  SettlementRecord record;
+};
+struct Note {
+  bool warning = false;
+  std::string text;
+  Address provider;
+};
+using Event = std::variant<ExchangeDone, EarningsChanged, SettleDone, RegisterDone,
+                           RegistrationChanged, Settled, Note>;
+
+}  // namespace myst::core::money
