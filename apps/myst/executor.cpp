@@ -9,8 +9,9 @@
 namespace myst::app {
 namespace {
 
+// A balance below that is read anew before a connection is refused for it.
+const Wei kEnough{100000000000000000u};  // 0.1 tokens
 constexpr Duration kShutdownLimit = std::chrono::seconds(10);
-constexpr Error kNoChain{Errc::Unsupported, 0, "this network has no chain"};
 
 }  // namespace
 
@@ -257,7 +258,14 @@ void Executor::execute(core::node::CheckRegistration&& action) {
       });
 }
 void Executor::execute(core::node::CheckBalance&& action) {
-  parts_.chains.balance(action.identity, action.hermes, false, answerer<Wei>(action.id));
+  parts_.chains.balance(
+      action.identity, action.hermes, false, [this, action](const Result<Wei>& balance) {
+        if (balance.ok() && *balance >= kEnough) {
+          return answer(action.id, Outcome(*balance));
+        }
+        // It may have been topped up since it was read.
+        parts_.chains.balance(action.identity, action.hermes, true, answerer<Wei>(action.id));
+      });
 }
 void Executor::execute(core::node::CheckHermes&& action) {
   parts_.chains.check_hermes(action.hermes, [this, id = action.id](const Status& status) {
@@ -265,7 +273,11 @@ void Executor::execute(core::node::CheckHermes&& action) {
     answer_status(id, status);
   });
 }
-void Executor::execute(core::node::RequestPromise&& action) { answer_status(action.id, kNoChain); }
+void Executor::execute(core::node::RequestPromise&& action) {
+  const ActionId id = action.id;
+  parts_.treasurer.exchange(std::move(action),
+                            [this, id](const Status& status) { answer_status(id, status); });
+}
 
 // --- storage
 
@@ -308,11 +320,8 @@ void Executor::execute(core::node::StoreAccepted&& action) {
       });
 }
 void Executor::execute(core::node::LoadGrandTotal&& action) {
-  parts_.store.run<Result<Wei>>(
-      [a = action](storage::Tables& tables) {
-        return tables.money.grand_total(a.chain, a.identity, a.hermes);
-      },
-      answerer<Wei>(action.id));
+  parts_.treasurer.grand_total(action.chain, action.identity, action.hermes,
+                               answerer<Wei>(action.id));
 }
 void Executor::execute(core::node::StoreSession&& action) {
   parts_.store.run<Status>(

@@ -14,6 +14,7 @@
 #include "apps/myst/chains.hpp"
 #include "apps/myst/host_facts.hpp"
 #include "apps/myst/market.hpp"
+#include "apps/myst/treasurer.hpp"
 #include "apps/myst/tunnels.hpp"
 #include "core/base/rng.hpp"
 #include "core/node/node.hpp"
@@ -35,6 +36,7 @@ class Executor {
     Market& market;
     storage::Store& store;
     Chains& chains;
+    Treasurer& treasurer;
   };
   struct Config {
     core::node::Config node;

@@ -88,6 +88,7 @@ void NodeService::unlocked(const Address& id) {
   if (signer == nullptr) return;
   // The key ring keeps the signer until the identity is locked, and tells the node before.
   std::shared_ptr<const Signer> shared(std::shared_ptr<void>(), signer);
+  parts_.treasurer.unlocked(shared);
   parts_.executor.run(
       [&](core::Node& node, Now now) { node.handle_unlocked(now, std::move(shared)); });
   read_chain_of(id);

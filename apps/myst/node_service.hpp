@@ -30,6 +30,7 @@ class NodeService final : public rest::NodeApi {
     Market& market;
     storage::Store& store;
     Chains& chains;
+    Treasurer& treasurer;
   };
   struct Settings {
     rest::BuildInfo build;
@@ -69,7 +70,23 @@ class NodeService final : public rest::NodeApi {
   void registration(const Address& id, rest::Done<rest::Registration> done) override;
   void refresh_balance(const Address& id, rest::Done<Wei> done) override;
   bool has_chain() const override { return parts_.chains.present(); }
-  void beneficiary(const Address& id, rest::Done<Address> done) override;
+  void beneficiary(const Address& id, rest::Done<rest::Beneficiary> done) override;
+  void register_identity(const Address& id, rest::RegisterRequest request,
+                         rest::Done<bool> done) override;
+  void payout_wallet(const Address& id, rest::Done<std::string> done) override;
+  void set_payout_wallet(const Address& id, const Address& wallet,
+                         rest::Done<rest::Nothing> done) override;
+  void settle(const Address& id, std::vector<Address> hermeses, bool wait,
+              rest::Done<rest::Nothing> done) override;
+  void settle_into_stake(const Address& id, std::vector<Address> hermeses, bool wait,
+                         rest::Done<rest::Nothing> done) override;
+  void change_beneficiary(const Address& id, std::vector<Address> hermeses,
+                          const Address& beneficiary) override;
+  rest::BeneficiaryChange beneficiary_change(const Address& id) const override;
+  void eligible(std::optional<Address> id, rest::Done<bool> done) override;
+  void fees(std::optional<std::int64_t> chain, rest::Done<rest::FeeReport> done) override;
+  void settlements(rest::SettlementFilter filter, std::uint32_t limit, std::uint64_t offset,
+                   rest::Done<rest::SettlementPage> done) override;
 
   rest::ConnectionInfo connection(int slot) const override;
   void connect(rest::ConnectRequest request, rest::Done<rest::ConnectionInfo> done) override;
@@ -113,6 +130,8 @@ class NodeService final : public rest::NodeApi {
   void unlocked(const Address& id);
   rest::IdentityInfo known_identity(const Address& id) const;
   void read_chain_of(const Address& id);
+  void settle_by(const Address& id, std::vector<Address> hermeses, bool into_stake, bool wait,
+                 const char* code, rest::Done<rest::Nothing> done);
   void check_consumer(const Address& id, std::function<void()> good,
                       std::function<void(rest::Failure)> bad);
   void connect_now(rest::ConnectRequest request, rest::Done<rest::ConnectionInfo> done);
@@ -136,6 +155,7 @@ class NodeService final : public rest::NodeApi {
   };
   std::map<std::string, Start> starting_;
   std::map<int, Throughput> throughput_;
+  std::map<Address, rest::BeneficiaryChange> beneficiary_changes_;  // the last one of each, bounded
   std::optional<rest::Location> origin_;
 };
 

@@ -1,7 +1,9 @@
 // What the REST API shows of the chain: registration, balances, beneficiary.
+#include <algorithm>
 #include <utility>
 
 #include "apps/myst/node_service.hpp"
+#include "core/base/text.hpp"
 #include "core/payment/channel.hpp"
 
 namespace myst::app {
@@ -44,6 +46,11 @@ rest::IdentityInfo NodeService::known_identity(const Address& id) const {
       payment::consumer_channel(id, chain.hermes, chain.registry, chain.channel_implementation);
   info.balance = parts_.chains.known_balance(id).value_or(Wei());
   info.stake = parts_.chains.known_stake(id).value_or(Wei());
+  for (const auto& [hermes, earnings] : parts_.treasurer.earnings(id)) {
+    info.per_hermes.push_back({hermes, earnings.unsettled(), earnings.lifetime()});
+    info.earnings = Wei::saturating_add(info.earnings, earnings.unsettled());
+    info.earnings_total = Wei::saturating_add(info.earnings_total, earnings.lifetime());
+  }
   return info;
 }
 
@@ -102,12 +109,194 @@ void NodeService::refresh_balance(const Address& id, rest::Done<Wei> done) {
       });
 }
 
-void NodeService::beneficiary(const Address& id, rest::Done<Address> done) {
-  parts_.chains.beneficiary(id, [done](const Result<Address>& beneficiary) {
-    if (beneficiary.ok()) return done(*beneficiary);
-    done(chain_failure("err_beneficiary_get", "Failed to read the beneficiary",
-                       beneficiary.error()));
+void NodeService::beneficiary(const Address& id, rest::Done<rest::Beneficiary> done) {
+  parts_.chains.beneficiary(id, [this, id, done](const Result<Address>& beneficiary) {
+    if (!beneficiary.ok()) {
+      return done(chain_failure("err_beneficiary_get", "Failed to read the beneficiary",
+                                beneficiary.error()));
+    }
+    const Chains::Chain& chain = parts_.chains.active();
+    std::vector<Address> hermeses = chain.known_hermeses;
+    hermeses.push_back(chain.hermes);
+    const bool own = std::any_of(hermeses.begin(), hermeses.end(), [&](const Address& hermes) {
+      return *beneficiary ==
+             payment::consumer_channel(id, hermes, chain.registry, chain.channel_implementation);
+    });
+    done(rest::Beneficiary{*beneficiary, own});
   });
+}
+
+// --- the transactor
+
+void NodeService::register_identity(const Address& id, rest::RegisterRequest request,
+                                    rest::Done<bool> done) {
+  if (!parts_.chains.present()) return NodeApi::register_identity(id, std::move(request), done);
+  core::money::Registrar::Order order;
+  order.identity = id;
+  order.fee = request.fee;
+  order.beneficiary = request.beneficiary;
+  order.referral_token = request.referral_token;
+  parts_.treasurer.register_identity(
+      std::move(order), [done](const core::money::RegisterDone& taken) {
+        using Problem = core::money::RegisterDone::Problem;
+        switch (taken.problem) {
+          case Problem::None:
+            return done(false);
+          case Problem::InProgress:
+            return done(rest::Failure{422, "err_id_registration_in_progress", taken.reason});
+          case Problem::Fees:
+            return done(rest::Failure{500, "err_transactor_fetch_fees", taken.reason});
+          case Problem::Refused:
+            return done(rest::Failure{500, "err_transactor_registration", taken.reason});
+        }
+      });
+}
+
+void NodeService::payout_wallet(const Address& id, rest::Done<std::string> done) {
+  parts_.store.run<Result<Address>>(
+      [id](storage::Tables& tables) { return tables.settlements.wallet(id); },
+      [done](const Result<Address>& wallet) {
+        if (!wallet.ok()) {
+          return done(rest::Failure{500, "err_id_get_beneficiary_address", wallet.error().what});
+        }
+        done(wallet->is_zero() ? std::string() : wallet->to_checksum());
+      });
+}
+
+void NodeService::set_payout_wallet(const Address& id, const Address& wallet,
+                                    rest::Done<rest::Nothing> done) {
+  parts_.store.run<Status>(
+      [id, wallet](storage::Tables& tables) { return tables.settlements.put_wallet(id, wallet); },
+      [done](const Status& stored) {
+        if (stored.ok()) return done(rest::Nothing{});
+        done(rest::Failure{500, "internal", std::string("Not stored: ") + stored.error().what});
+      });
+}
+
+void NodeService::settle_by(const Address& id, std::vector<Address> hermeses, bool into_stake,
+                            bool wait, const char* code, rest::Done<rest::Nothing> done) {
+  if (!parts_.chains.present()) {
+    return done(rest::Failure{500, code, "There is nothing to settle: this network has no chain"});
+  }
+  for (Address& hermes : hermeses) {
+    if (hermes.is_zero()) hermes = parts_.chains.active().hermes;
+  }
+  parts_.treasurer.settle(id, std::move(hermeses), {}, into_stake,
+                          [wait, code, done](const std::string& problem) {
+                            if (!wait) return;
+                            if (problem.empty()) return done(rest::Nothing{});
+                            done(rest::Failure{500, code, problem});
+                          });
+  if (!wait) done(rest::Nothing{});
+}
+
+void NodeService::settle(const Address& id, std::vector<Address> hermeses, bool wait,
+                         rest::Done<rest::Nothing> done) {
+  settle_by(id, std::move(hermeses), false, wait,
+            wait ? "err_hermes_settle" : "err_hermes_settle_async", std::move(done));
+}
+
+void NodeService::settle_into_stake(const Address& id, std::vector<Address> hermeses, bool wait,
+                                    rest::Done<rest::Nothing> done) {
+  settle_by(id, std::move(hermeses), true, wait, "err_transactor_settle_into_stake",
+            std::move(done));
+}
+
+void NodeService::change_beneficiary(const Address& id, std::vector<Address> hermeses,
+                                     const Address& beneficiary) {
+  using State = rest::BeneficiaryChange::State;
+  if (beneficiary_changes_.size() >= 64) beneficiary_changes_.clear();
+  beneficiary_changes_[id] = {State::Pending, {}, beneficiary};
+  if (hermeses.empty() && parts_.chains.present()) {
+    hermeses = parts_.chains.active().known_hermeses;
+  }
+  const auto finished = [this, id, beneficiary](const std::string& problem) {
+    beneficiary_changes_[id] = {State::Completed, problem, beneficiary};
+  };
+  if (beneficiary.is_zero()) return finished("the beneficiary is no address");
+  parts_.treasurer.settle(id, std::move(hermeses), beneficiary, false, finished);
+}
+
+rest::BeneficiaryChange NodeService::beneficiary_change(const Address& id) const {
+  const auto found = beneficiary_changes_.find(id);
+  return found == beneficiary_changes_.end() ? rest::BeneficiaryChange{} : found->second;
+}
+
+void NodeService::eligible(std::optional<Address> id, rest::Done<bool> done) {
+  if (!parts_.chains.present()) return done(false);
+  transactor::Client& transactor = parts_.treasurer.transactor();
+  const auto told = [&transactor, done](const Result<bool>& eligible) {
+    if (eligible.ok()) return done(*eligible);
+    done(rest::Failure{500, "err_transactor_registration", transactor.last_problem()});
+  };
+  if (id) return transactor.eligible(*id, told);
+  transactor.provider_eligible(told);
+}
+
+void NodeService::fees(std::optional<std::int64_t> chain, rest::Done<rest::FeeReport> done) {
+  if (!parts_.chains.present()) return NodeApi::fees(chain, std::move(done));
+  const Chains::Chain* of = &parts_.chains.active();
+  if (chain && *chain != 0) of = parts_.chains.find(static_cast<std::uint64_t>(*chain));
+  if (of == nullptr) {
+    return done(rest::Failure{500, "err_get_active_hermes", "This node knows no such chain"});
+  }
+  transactor::Client& transactor = parts_.treasurer.transactor();
+  transactor.fees(
+      of->id, [this, of, &transactor, done](const Result<transactor::CombinedFees>& fees) {
+        if (!fees.ok()) {
+          return done(rest::Failure{500, "err_transactor_fetch_fees", transactor.last_problem()});
+        }
+        const auto to_rest = [](const transactor::FeeSet& set) {
+          return rest::Fees{set.registration, set.settlement, set.decrease_stake, set.valid_until};
+        };
+        rest::FeeReport report{to_rest(fees->current), to_rest(fees->last), fees->server_time, 0};
+        parts_.chains.reader(of->id)->hermes_fee(
+            of->hermes, [done, report](const Result<chain::hermes::Fee>& fee) mutable {
+              if (!fee.ok()) {
+                return done(
+                    chain_failure("err_hermes_fee", "The fee of hermes was not read", fee.error()));
+              }
+              report.hermes_per_10000 = fee->per_10000;
+              done(report);
+            });
+      });
+}
+
+void NodeService::settlements(rest::SettlementFilter filter, std::uint32_t limit,
+                              std::uint64_t offset, rest::Done<rest::SettlementPage> done) {
+  if (filter.nothing) return done(rest::SettlementPage{});
+  storage::SettlementStore::Filter stored{filter.from, filter.to, filter.provider, filter.hermes,
+                                          filter.withdrawal};
+  using Found = Result<storage::SettlementStore::Page>;
+  parts_.store.run<Found>(
+      [stored, limit, offset](storage::Tables& tables) {
+        return tables.settlements.list(stored, limit, offset);
+      },
+      [done](const Found& found) {
+        if (!found.ok()) {
+          return done(rest::Failure{500, "err_transactor_settle_history", found.error().what});
+        }
+        rest::SettlementPage page;
+        page.total = found->total;
+        page.withdrawn = found->withdrawn;
+        for (const core::money::SettlementRecord& record : found->items) {
+          rest::Settlement one;
+          one.transaction = "0x" + to_hex(record.transaction);
+          one.provider = record.provider;
+          one.hermes = record.hermes;
+          // As the reference shows a channel id: its last 20 bytes.
+          const auto channel = Address::from_bytes(ByteSpan(record.channel).subspan(12));
+          if (channel.ok()) one.channel = *channel;
+          one.beneficiary = record.beneficiary;
+          one.amount = record.amount;
+          one.fees = record.fees;
+          one.settled_at = record.at;
+          one.withdrawal = record.withdrawal;
+          one.error = record.error;
+          page.items.push_back(std::move(one));
+        }
+        done(std::move(page));
+      });
 }
 
 // A consumer has to be registered before it asks a provider for anything.

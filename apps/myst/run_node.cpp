@@ -283,6 +283,8 @@ class Program {
              " is neither chains.1.chainID nor chains.2.chainID with a registry";
     }
     chains_ = std::make_unique<Chains>(loop_, *store_, chains);
+    treasurer_ = std::make_unique<Treasurer>(loop_, rng_, http_, *chains_, *store_,
+                                             Treasurer::configured(config_, *chains_));
     const auto ports = core::parse_port_range(config_.text("udp.ports"));
     if (!ports.ok()) return "udp.ports: '" + config_.text("udp.ports") + "' is no range from:to";
     HostFacts::Config facts = facts_config(config_);
@@ -320,7 +322,7 @@ class Program {
     }
     for (const std::string& host : chains_->hosts()) executor.backend_hosts.push_back(host);
     executor_ = std::make_unique<Executor>(
-        Executor::Parts{loop_, rng_, *tunnels_, *facts_, *market_, *store_, *chains_},
+        Executor::Parts{loop_, rng_, *tunnels_, *facts_, *market_, *store_, *chains_, *treasurer_},
         std::move(executor), [this](const core::node::Event& event) { service_->on_event(event); });
     chains_->on_registered([this](const Address& identity) {
       executor_->run([&](core::Node& node, Now now) { node.handle_registered(now, identity); });
@@ -335,9 +337,10 @@ class Program {
     settings.prepare_provider = [this](Tunnels::Done done) { prepare_provider(std::move(done)); };
     service_ = std::make_unique<NodeService>(
         NodeService::Parts{loop_, work_, config_, *keystore_, *executor_, *tunnels_, *facts_,
-                           *market_, *store_, *chains_},
+                           *market_, *store_, *chains_, *treasurer_},
         std::move(settings));
     market_->start();
+    treasurer_->start();
 
     std::string problem;
     rest_ = RestListener::open(loop_, config_, *service_, data, rng_, &problem);
@@ -439,6 +442,7 @@ class Program {
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<keystore::Keystore> keystore_;
   std::unique_ptr<Chains> chains_;
+  std::unique_ptr<Treasurer> treasurer_;
   std::unique_ptr<HostFacts> facts_;
   std::unique_ptr<Market> market_;
   std::unique_ptr<Executor> executor_;

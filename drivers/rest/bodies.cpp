@@ -326,4 +326,15 @@ Result<SettleBody> parse_settle(std::string_view body) {
   return out;
 }
 
+Result<BeneficiaryBody> parse_beneficiary_change(std::string_view body) {
+  MYST_TRY_ASSIGN(const json::Document document, parse_first_value(body));
+  Members members(document.root());
+  BeneficiaryBody out;
+  out.beneficiary = members.text_or_empty("beneficiary");
+  const Address hermes = Address::parse_lenient(members.text_or_empty("hermes_id"));
+  if (!members.good()) return kBad;
+  if (!hermes.is_zero()) out.hermeses.push_back(hermes);
+  return out;
+}
+
 }  // namespace myst::rest

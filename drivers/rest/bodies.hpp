@@ -68,6 +68,12 @@ struct SettleBody {
 };
 Result<SettleBody> parse_settle(std::string_view body);
 
+struct BeneficiaryBody {
+  std::string beneficiary;
+  std::vector<Address> hermeses;  // empty: every known one
+};
+Result<BeneficiaryBody> parse_beneficiary_change(std::string_view body);
+
 // auto, provider, system, or IP addresses separated by commas.
 Result<DnsChoice> parse_dns(std::string_view text);
 

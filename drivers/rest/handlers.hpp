@@ -38,12 +38,23 @@ void post_register(Api& api, const ExchangePtr& exchange);
 void put_balance_refresh(Api& api, const ExchangePtr& exchange);
 void post_export(Api& api, const ExchangePtr& exchange);
 void post_import(Api& api, const ExchangePtr& exchange);
+void get_migration_status(Api& api, const ExchangePtr& exchange);
+
+// handlers_money.cpp
 void get_payout_wallet(Api& api, const ExchangePtr& exchange);
 void post_payout_wallet(Api& api, const ExchangePtr& exchange);
 void get_beneficiary(Api& api, const ExchangePtr& exchange);
+void post_beneficiary(Api& api, const ExchangePtr& exchange);
 void get_beneficiary_status(Api& api, const ExchangePtr& exchange);
 void get_eligibility(Api& api, const ExchangePtr& exchange);
-void get_migration_status(Api& api, const ExchangePtr& exchange);
+void get_provider_eligibility(Api& api, const ExchangePtr& exchange);
+void get_fees(Api& api, const ExchangePtr& exchange);
+void get_old_fees(Api& api, const ExchangePtr& exchange);
+void post_settle_sync(Api& api, const ExchangePtr& exchange);
+void post_settle_async(Api& api, const ExchangePtr& exchange);
+void post_stake_increase_sync(Api& api, const ExchangePtr& exchange);
+void post_stake_increase_async(Api& api, const ExchangePtr& exchange);
+void get_settle_history(Api& api, const ExchangePtr& exchange);
 
 // handlers_connection.cpp
 void get_connection(Api& api, const ExchangePtr& exchange);
@@ -77,10 +88,6 @@ void get_connectivity(Api& api, const ExchangePtr& exchange);
 void get_provider_sessions(Api& api, const ExchangePtr& exchange);
 void get_provider_quality(Api& api, const ExchangePtr& exchange);
 void get_monitoring_status(Api& api, const ExchangePtr& exchange);
-void get_fees(Api& api, const ExchangePtr& exchange);
-void post_settle_sync(Api& api, const ExchangePtr& exchange);
-void post_settle_async(Api& api, const ExchangePtr& exchange);
-void get_settle_history(Api& api, const ExchangePtr& exchange);
 void get_chain_summary(Api& api, const ExchangePtr& exchange);
 
 // An outcome to an answer: failures are sent, a value is given on.

@@ -76,16 +76,6 @@ std::optional<WallTime> read_range(Api& api, Exchange& exchange, const char* cod
   return std::nullopt;
 }
 
-void settle(Api& api, const ExchangePtr& exchange, bool wait) {
-  const char* code = wait ? "err_hermes_settle" : "err_hermes_settle_async";
-  auto body = parse_settle(exchange->request().body);
-  // Not 400: clients of the reference know no other status here.
-  if (!body.ok()) return exchange->fail({500, code, "Could not parse request"});
-  const Address provider = Address::parse_lenient(body->provider_id);
-  api.node().settle(provider, std::move(body->hermeses), wait,
-                    answer_empty(exchange, wait ? 200 : 202));
-}
-
 }  // namespace
 
 std::optional<Page> read_page(Exchange& exchange) {
@@ -252,27 +242,6 @@ void get_provider_quality(Api&, const ExchangePtr& exchange) {
 void get_monitoring_status(Api& api, const ExchangePtr& exchange) {
   std::string body;
   json::Writer(body).begin_object().member("status", api.node().monitoring_status()).end_object();
-  exchange->send_json(200, std::move(body));
-}
-
-void get_fees(Api& api, const ExchangePtr& exchange) {
-  exchange->fail({500, "err_transactor_fetch_fees",
-                  api.node().has_chain() ? "The transactor's fees cannot be read"
-                                         : "There are no fees: this network has no chain"});
-}
-
-void post_settle_sync(Api& api, const ExchangePtr& exchange) { settle(api, exchange, true); }
-void post_settle_async(Api& api, const ExchangePtr& exchange) { settle(api, exchange, false); }
-
-void get_settle_history(Api&, const ExchangePtr& exchange) {
-  auto page = read_page(*exchange);
-  if (!page) return;
-  (void)settle_page(*page, 0);
-  std::string body;
-  json::Writer out(body);
-  out.begin_object().key("items").begin_array().end_array();
-  write_page(out, *page);
-  out.member("withdrawal_total", "0").end_object();
   exchange->send_json(200, std::move(body));
 }
 

@@ -167,54 +167,6 @@ void post_import(Api& api, const ExchangePtr& exchange) {
       answer<Address>(exchange, [](Exchange& e, const Address& id) { send_ref(e, id); }));
 }
 
-void get_payout_wallet(Api& api, const ExchangePtr& exchange) {
-  const auto id = Address::parse(exchange->parameter(0));
-  const auto send = [](Exchange& e, const std::string& wallet) {
-    std::string body;
-    json::Writer(body).begin_object().member("address", wallet).end_object();
-    e.send_json(200, std::move(body));
-  };
-  if (!id.ok()) return send(*exchange, "");
-  api.node().payout_wallet(*id, answer<std::string>(exchange, send));
-}
-
-void post_payout_wallet(Api& api, const ExchangePtr& exchange) {
-  const auto text = parse_wallet(exchange->request().body);
-  if (!text.ok()) return exchange->fail_parse();
-  const auto wallet = Address::parse(*text);
-  const auto id = Address::parse(exchange->parameter(0));
-  if (!wallet.ok() || !id.ok()) {
-    return exchange->fail({400, "err_id_save_beneficiary_invalid_address",
-                           "A wallet address is 0x and 40 hexadecimal digits"});
-  }
-  api.node().set_payout_wallet(
-      *id, *wallet, answer<Nothing>(exchange, [text = *text](Exchange& e, Nothing) {
-        std::string body;
-        json::Writer(body).begin_object().member("address", text).end_object();
-        e.send_json(200, std::move(body));
-      }));
-}
-
-void get_beneficiary(Api& api, const ExchangePtr& exchange) {
-  // Any identity, known here or not: text that is no address reads as the reference reads it.
-  const Address id = Address::parse_lenient(exchange->parameter(0));
-  api.node().beneficiary(
-      id, answer<Address>(exchange, [](Exchange& e, const Address& wallet) {
-        std::string body;
-        json::Writer(body).begin_object().member("beneficiary", wallet.to_checksum()).end_object();
-        e.send_json(200, std::move(body));
-      }));
-}
-
-void get_beneficiary_status(Api&, const ExchangePtr& exchange) {
-  exchange->send_json(200, R"({"state":"not_found","error":"","change_to":""})");
-}
-
-void get_eligibility(Api&, const ExchangePtr& exchange) {
-  // Without a transactor nobody can register, for free or otherwise.
-  exchange->send_json(200, R"({"eligible":false})");
-}
-
 void get_migration_status(Api&, const ExchangePtr& exchange) {
   exchange->send_json(200, R"({"status":"finished"})");
 }

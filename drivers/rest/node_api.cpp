@@ -9,7 +9,7 @@ Failure no_chain(const char* code, const char* what) {
 
 }  // namespace
 
-void NodeApi::beneficiary(const Address&, Done<Address> done) {
+void NodeApi::beneficiary(const Address&, Done<Beneficiary> done) {
   done(no_chain("err_beneficiary_get", "There is no beneficiary"));
 }
 void NodeApi::register_identity(const Address&, RegisterRequest, Done<bool> done) {
@@ -23,6 +23,21 @@ void NodeApi::set_payout_wallet(const Address&, const Address&, Done<Nothing> do
 void NodeApi::settle(const Address&, std::vector<Address>, bool wait, Done<Nothing> done) {
   done(no_chain(wait ? "err_hermes_settle" : "err_hermes_settle_async",
                 "There is nothing to settle"));
+}
+
+void NodeApi::settle_into_stake(const Address&, std::vector<Address>, bool, Done<Nothing> done) {
+  done(no_chain("err_transactor_settle_into_stake", "There is nothing to settle"));
+}
+void NodeApi::change_beneficiary(const Address&, std::vector<Address>, const Address&) {}
+BeneficiaryChange NodeApi::beneficiary_change(const Address&) const { return {}; }
+// Without a transactor nobody can register, for free or otherwise.
+void NodeApi::eligible(std::optional<Address>, Done<bool> done) { done(false); }
+void NodeApi::fees(std::optional<std::int64_t>, Done<FeeReport> done) {
+  done(no_chain("err_transactor_fetch_fees", "There are no fees"));
+}
+void NodeApi::settlements(SettlementFilter, std::uint32_t, std::uint64_t,
+                          Done<SettlementPage> done) {
+  done(SettlementPage{});
 }
 
 }  // namespace myst::rest

@@ -76,6 +76,46 @@ struct RegisterRequest {
   std::optional<Wei> fee;
 };
 
+struct Beneficiary {
+  Address wallet;
+  bool own_channel = false;  // with any known hermes: it cannot be paid out from there
+};
+struct BeneficiaryChange {
+  enum class State : std::uint8_t { None, Pending, Completed } state = State::None;
+  std::string error;
+  Address change_to;
+};
+
+struct Fees {
+  Wei registration, settlement, decrease_stake;
+  WallTime valid_until{};
+};
+struct FeeReport {
+  Fees current, last;
+  WallTime server_time{};
+  std::uint32_t hermes_per_10000 = 0;
+};
+
+struct SettlementFilter {
+  std::optional<WallTime> from, to;  // inclusive
+  std::optional<Address> provider, hermes;
+  std::optional<bool> withdrawal;
+  bool nothing = false;  // asks for two kinds at once, which no settlement is
+};
+struct Settlement {
+  std::string transaction;  // 0x and 64 digits
+  Address provider, hermes, channel, beneficiary;
+  Wei amount, fees;
+  WallTime settled_at{};
+  bool withdrawal = false;
+  std::string explorer_url, error;
+};
+struct SettlementPage {
+  std::vector<Settlement> items;  // newest first
+  std::uint64_t total = 0;        // of the whole filtered set, as is the sum
+  Wei withdrawn;
+};
+
 struct ImportRequest {
   std::string keystore_json;
   std::string current_passphrase, new_passphrase;
@@ -266,14 +306,26 @@ class NodeApi {
   // Chain. Defaults: a clear refusal.
   virtual bool has_chain() const { return false; }
   // As the registry says it; zero when not registered.
-  virtual void beneficiary(const Address& id, Done<Address> done);
+  virtual void beneficiary(const Address& id, Done<Beneficiary> done);
   // True: already registered.
   virtual void register_identity(const Address& id, RegisterRequest request, Done<bool> done);
   // Stored payout wallet, empty when none.
   virtual void payout_wallet(const Address& id, Done<std::string> done);
   virtual void set_payout_wallet(const Address& id, const Address& wallet, Done<Nothing> done);
+  // A zero address among the hermeses means the active one.
   virtual void settle(const Address& id, std::vector<Address> hermeses, bool wait,
                       Done<Nothing> done);
+  virtual void settle_into_stake(const Address& id, std::vector<Address> hermeses, bool wait,
+                                 Done<Nothing> done);
+  // With the next settlement, in the background; how it went: beneficiary_change().
+  virtual void change_beneficiary(const Address& id, std::vector<Address> hermeses,
+                                  const Address& beneficiary);
+  virtual BeneficiaryChange beneficiary_change(const Address& id) const;
+  // May it register for free? Absent: providers in general.
+  virtual void eligible(std::optional<Address> id, Done<bool> done);
+  virtual void fees(std::optional<std::int64_t> chain, Done<FeeReport> done);
+  virtual void settlements(SettlementFilter filter, std::uint32_t limit, std::uint64_t offset,
+                           Done<SettlementPage> done);
 
   // Connections
   virtual ConnectionInfo connection(int slot) const = 0;
