@@ -1,0 +1,142 @@
+"""The same requests in the same order to our node and to the reference: status, content type, error code
+and shape of each answer compared. What differs on purpose is in INTENDED, each with its reason."""
+import json
+import os
+import re
+import sys
+
+import world
+from world import STATE, Failed, Node, inside, sh
+from network import DemoError
+
+UNKNOWN = '0x' + '34' * 20
+# (method, path, body); ID is the node's own identity. A body that is text is sent as it is.
+REQUESTS = [
+    ('GET', '/healthcheck', None), ('GET', '/nowhere', None), ('POST', '/healthcheck', None),
+    ('GET', '/terms', None), ('POST', '/terms', {'agreed_consumer': True, 'agreed_provider': True, 'agreed_version': '0.0.53'}), ('POST', '/terms', 'no json'),
+    ('POST', '/auth/authenticate', {'username': 'myst', 'password': 'mystberry'}), ('POST', '/auth/authenticate', {'username': 'myst', 'password': 'x'}),
+    ('POST', '/auth/authenticate', 'no json'), ('POST', '/auth/login', {'username': 'myst', 'password': 'mystberry'}),
+    ('POST', '/auth/login', {'username': '', 'password': ''}), ('PUT', '/auth/password', {'username': 'myst', 'old_password': 'x', 'new_password': 'y'}),
+    ('DELETE', '/auth/logout', None),
+    ('GET', '/config', None), ('GET', '/config/user', None), ('POST', '/config/user', {'data': {'access-policy': {'fetch': '5m'}}}), ('GET', '/config/user', None),
+    ('POST', '/config/user', {'data': {'access-policy': {'fetch': None}}}), ('POST', '/config/user', 'no json'), ('GET', '/config/ui/features', None),
+    ('GET', '/identities', None), ('POST', '/identities', 'no json'), ('POST', '/identities', {}), ('POST', '/identities', {'passphrase': ''}),
+    ('PUT', '/identities/current', {}), ('PUT', '/identities/current', {'passphrase': ''}), ('PUT', '/identities/current', 'no json'),
+    ('GET', '/identities/ID', None), ('GET', '/identities/IDUPPER', None), ('GET', f'/identities/{UNKNOWN}', None), ('GET', '/identities/0x12', None),
+    ('GET', '/identities/ID/status', None), ('PUT', '/identities/ID/unlock', {'passphrase': ''}), ('PUT', '/identities/ID/unlock', {}),
+    ('PUT', '/identities/ID/unlock', 'no json'), ('PUT', f'/identities/{UNKNOWN}/unlock', {'passphrase': ''}),
+    ('GET', '/identities/ID/registration', None), ('GET', f'/identities/{UNKNOWN}/registration', None),
+    ('POST', '/identities/ID/register', 'no json'), ('POST', '/identities/ID/register', {}), ('POST', f'/identities/{UNKNOWN}/register', {}),
+    ('PUT', '/identities/ID/balance/refresh', None), ('PUT', f'/identities/{UNKNOWN}/balance/refresh', None),
+    ('GET', '/identities/ID/beneficiary', None), ('GET', '/identities/0x12/beneficiary', None), ('GET', '/identities/ID/beneficiary-status', None),
+    ('POST', '/identities/ID/beneficiary', 'no json'),
+    ('GET', '/identities/ID/beneficiary-async', None), ('POST', '/identities/ID/beneficiary-async', 'no json'),
+    ('POST', '/identities/ID/beneficiary-async', {'address': '0x12'}), ('POST', '/identities/ID/beneficiary-async', {'address': UNKNOWN}),
+    ('GET', '/identities/ID/beneficiary-async', None), ('GET', '/identities/ID/eligibility', None), ('GET', '/identities/provider/eligibility', None),
+    ('POST', '/identities/export', {'identity': 'ID', 'newpassphrase': 'x'}), ('POST', '/identities/export', {}), ('POST', '/identities/export', 'no json'),
+    ('POST', '/identities-import', {}), ('POST', '/identities-import', {'data': 'e30=', 'current_passphrase': 'x', 'new_passphrase': 'y'}), ('POST', '/identities-import', 'no json'),
+    ('GET', '/connection', None), ('GET', '/connection?id=7', None), ('GET', '/connection?id=x', None),
+    ('PUT', '/connection', {}), ('PUT', '/connection', 'no json'), ('PUT', '/connection', {'consumer_id': 'ID'}),
+    ('PUT', '/connection', {'consumer_id': 'ID', 'service_type': 'wireguard', 'filter': {'providers': [UNKNOWN]}}),
+    ('PUT', '/connection', {'consumer_id': UNKNOWN, 'service_type': 'wireguard', 'filter': {'providers': [UNKNOWN]}}),
+    ('PUT', '/connection', {'consumer_id': 'ID', 'service_type': 'nonsense'}), ('PUT', '/connection', {'consumer_id': 'ID', 'connect_options': {'dns': 'nonsense'}}),
+    ('DELETE', '/connection', None), ('DELETE', '/connection?id=7', None), ('GET', '/connection/statistics', None), ('GET', '/connection/traffic', None),
+    ('GET', '/connection/ip', None), ('GET', '/connection/location', None), ('GET', '/location', None),
+    ('GET', '/proposals', None), ('GET', '/proposals?service_type=wireguard&location_country=LT', None), ('GET', '/proposals?compatibility_min=x', None),
+    ('GET', '/proposals?quality_min=x', None), ('GET', '/proposals/countries', None), ('GET', '/proposals/filter-presets', None),
+    ('GET', '/prices/current', None), ('GET', '/v2/prices/current', None),
+    ('GET', '/services', None), ('POST', '/services', {}), ('POST', '/services', 'no json'), ('POST', '/services', {'provider_id': 'ID', 'type': 'nonsense'}),
+    ('POST', '/services', {'provider_id': 'ID', 'type': 'wireguard', 'surprise': 1}), ('GET', '/services/nonsense', None), ('DELETE', '/services/nonsense', None),
+    ('GET', '/sessions', None), ('GET', '/sessions?page_size=x', None), ('GET', '/sessions?date_from=nonsense', None), ('GET', '/sessions?direction=x', None),
+    ('GET', '/sessions?page=7&page_size=5', None), ('GET', '/sessions/stats-aggregated', None), ('GET', '/sessions/stats-daily', None),
+    ('GET', '/sessions/stats-daily?date_from=2026-01-30&date_to=2026-02-02', None), ('GET', '/sessions-connectivity-status', None),
+    ('GET', '/node/monitoring-status', None), ('GET', '/node/provider/sessions', None), ('GET', '/node/provider/sessions?range=7d', None), ('GET', '/node/provider/quality', None),
+    ('GET', '/v2/transactor/fees', None), ('GET', '/transactor/fees', None), ('POST', '/transactor/settle/sync', 'no json'),
+    ('POST', '/transactor/settle/sync', {}), ('GET', '/transactor/settle/history', None), ('GET', '/transactor/settle/history?page_size=x', None),
+    ('GET', '/transactor/settle/history?date_from=x', None), ('GET', '/transactor/settle/history?types=settlement&types=withdrawal', None),
+    ('GET', '/transactor/chain-summary', None),
+]
+
+# request (as printed) -> reason. docs/compatibility.md has the same list in words.
+INTENDED = {}
+for line in open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'rest_intended.txt'), encoding='utf-8'):
+    if line.strip() and not line.startswith('#'):
+        request, _, reason = line.partition(' :: ')
+        INTENDED[request.strip()] = reason.strip()
+
+
+def ask(node, method, path, body):
+    own = node.identity or ''
+    path = path.replace('IDUPPER', own.upper().replace('0X', '0x')).replace('ID', own)
+    words = ['curl', '-sS', '-m', '60', '-X', method, '-D', '-', f'{world.API}{path}']
+    if body is not None:
+        text = body if isinstance(body, str) else json.dumps(body).replace('"ID"', json.dumps(own))
+        words += ['-H', 'Content-Type: application/json', '-d', text]
+    done = sh(*inside(node.role, *words), check=False, timeout=70)
+    head, _, content = done.stdout.partition('\n\n')
+    lines = head.split('\n')
+    status = int(lines[0].split()[1]) if len(lines[0].split()) > 1 else 0
+    kind = next((line.split(':', 1)[1].strip() for line in lines if line.lower().startswith('content-type:')), '')
+    return status, kind, content.strip()
+
+
+def shape(value, depth=0):
+    """JSON as names and kinds. Lists by their first element, maps with addresses as names by one of them."""
+    if isinstance(value, dict):
+        names = {'0x…' if re.fullmatch('0x[0-9a-fA-F]{40}', k) else k: v for k, v in value.items()}
+        return {k: shape(v, depth + 1) for k, v in sorted(names.items())}
+    if isinstance(value, list):
+        return [shape(value[0], depth + 1)] if value else []
+    if isinstance(value, bool):
+        return 'bool'
+    if isinstance(value, (int, float)):
+        return 'number'
+    return 'null' if value is None else 'text'
+
+
+def describe(path, answer):
+    status, kind, content = answer
+    kind = kind.split(';')[0]
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return status, kind, 'text' if content else 'empty'
+    if isinstance(value, dict) and 'error' in value and isinstance(value['error'], dict):
+        error = value['error']
+        return status, kind, {'code': error.get('code'), 'fields': sorted(error.get('fields') or {}), 'names': sorted(error), 'outer': sorted(value)}
+    if path.startswith('/config'):
+        return status, kind, 'object'   # the keys are each program's own
+    return status, kind, shape(value)
+
+
+def main():
+    bad = 0
+    try:
+        world.up()
+        nodes = {}
+        for role, kind in (('provider', 'ref'), ('consumer', 'ours')):
+            node = nodes[kind] = Node(role, kind, 'direct', f'{STATE}/rest/{kind}', daemon=True)
+            node.start()
+            node.identity = node.get('POST', '/identities', {'passphrase': ''})['id'] if node.identity is None else node.identity
+        for method, path, body in REQUESTS:
+            name = f'{method} {path}' + ('' if body is None else f' {body if isinstance(body, str) else json.dumps(body)}')
+            theirs, ours = (describe(path, ask(nodes[kind], method, path, body)) for kind in ('ref', 'ours'))
+            if theirs == ours:
+                print(f'ok rest {name}', flush=True)
+                if name in INTENDED:
+                    print(f'# no difference any more: {name}')
+            elif name in INTENDED:
+                print(f'ok rest {name} (on purpose: {INTENDED[name]})', flush=True)
+            else:
+                bad += 1
+                print(f'not ok rest {name}\n#   reference {json.dumps(theirs)}\n#   ours      {json.dumps(ours)}', flush=True)
+    except (Failed, DemoError) as problem:
+        bad += 1
+        print(f'not ok rest {problem}', flush=True)
+    finally:
+        world.down()
+    return 1 if bad else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
