@@ -174,7 +174,8 @@ TEST(InvoiceTracker, APaidSessionStartsWithOneWeiAndFollowsTheTraffic) {
   EXPECT_FALSE(rig.failed) << rig.failed->what;
 }
 
-// Made and invoiced in the same instant: one wei all the same, so that the invoice after it is whole.
+// Made and invoiced in the same instant: one wei all the same, so that the invoice after it is
+// whole.
 TEST(InvoiceTracker, TheFirstInvoiceIsOneWeiAlsoWhenNoTimeHasPassed) {
   Rig rig;
   rig.config.price = {Wei{60000000000000u}, Wei{100000000000000000u}};
