@@ -4,6 +4,7 @@
 // A promise is one request_promise and one reveal_r; p50_ms and p99_ms are of request_promise.
 //
 // MYST_BENCH_DIR: where the ledger is; its disk is what is measured (default: /var/tmp).
+// MYST_BENCH_POSTGRES: an empty database for the ledger instead, such as "host=/run/x user=y".
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include "apps/hub/hermes_service.hpp"
 #include "core/base/text.hpp"
 #include "core/payment/channel.hpp"
+#include "drivers/postgres/hermes_ledger.hpp"
 #include "drivers/storage/hermes_ledger.hpp"
 #include "platform/json/writer.hpp"
 #include "platform/system/random.hpp"
@@ -137,10 +139,17 @@ class Load {
         add_payment(*pairs_.back(), config.terms.chains.front(), rng_, n);
       }
     }
-    auto ledger = storage::HermesLedger::open(folder_ + "/hermes.db");
-    if (!ledger.ok()) return;
+    std::unique_ptr<core::hermes::Ledger> ledger;
+    if (const char* url = std::getenv("MYST_BENCH_POSTGRES")) {
+      auto shared = postgres::HermesLedger::open(url);
+      if (shared.ok()) ledger = std::move(*shared);
+    } else {
+      auto own = storage::HermesLedger::open(folder_ + "/hermes.db");
+      if (own.ok()) ledger = std::move(*own);
+    }
+    if (ledger == nullptr) return;
     service_ = std::make_unique<hub::HermesService>(loop_, std::move(config), operator_,
-                                                    std::move(*ledger), chain_);
+                                                    std::move(ledger), chain_);
   }
   ~Load() {
     service_.reset();

@@ -393,6 +393,10 @@ Result<std::unique_ptr<HermesLedger>> HermesLedger::open(const std::string& url,
   const auto prepare = [&]() -> Status {
     Connection& connection = ledger->connection_;
     MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(connection));
+    MYST_TRY_ASSIGN(const auto durable, connection.run("SHOW fsync"));
+    if (durable.size() != 1 || as_text(durable.bytes(0, 0)) != "on") {
+      return Error{Errc::Unsupported, 0, "the server has fsync off: it forgets what it answered"};
+    }
     MYST_TRY_ASSIGN(const auto lock, connection.run(kLockSchema));
     for (const char* sql : kSchema) {
       MYST_TRY_ASSIGN(const auto made, connection.run(sql));
