@@ -113,7 +113,8 @@ const all = {
       equal(body.channel_address, channel.target);
       equal(body.hermes_id, world.hermes.target);
       equal(body.balance_tokens.wei, (7n * MYST).toString());
-      equal((await node.api('GET', `/identities/${id}/beneficiary`)).body, { beneficiary: world.person('wallet').address });
+      equal((await node.api('GET', `/identities/${id}/beneficiary`)).body,
+        { beneficiary: world.person('wallet').address, is_channel_address: false });
     }));
   },
   async a_top_up_is_seen_before_and_after_registration(world) {
