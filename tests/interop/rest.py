@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+import back_ends
 import world
 from world import STATE, Failed, Node, inside, sh
 from network import DemoError
@@ -112,7 +113,7 @@ def describe(path, answer):
 def main():
     bad = 0
     try:
-        world.up()
+        back_ends.up('hub')
         nodes = {}
         for role, kind in (('provider', 'ref'), ('consumer', 'ours')):
             node = nodes[kind] = Node(role, kind, 'direct', f'{STATE}/rest/{kind}', daemon=True)
@@ -134,7 +135,7 @@ def main():
         bad += 1
         print(f'not ok rest {problem}', flush=True)
     finally:
-        world.down()
+        back_ends.down()
     return 1 if bad else 0
 
 

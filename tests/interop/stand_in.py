@@ -75,6 +75,9 @@ class Server(http.server.BaseHTTPRequestHandler):
         if path.startswith('/rpc'):
             calls = json.loads(body)
             self.reply(200, [self.rpc(c) for c in calls] if isinstance(calls, list) else self.rpc(calls))
+        elif path.startswith('/transactor/') and path.split('/fee/')[-1].isdigit():
+            fees = {'decreaseStake': 0, 'settle': 0, 'register': 0, 'valid_until': '2999-01-01T00:00:00Z'}
+            self.reply(200, {'current': fees, 'last': fees, 'server_time': '2026-01-01T00:00:00Z'})
         elif path.startswith('/transactor/') and '/fee/' in path:
             self.reply(200, {'fee': 0, 'valid_until': '2999-01-01T00:00:00Z'})
         elif path.startswith('/transactor/') and 'eligibility' in path:
