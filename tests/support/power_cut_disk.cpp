@@ -32,7 +32,7 @@ struct DiskCalls {
     if (of(f).disk->off_) return SQLITE_IOERR_READ;
     const auto from = static_cast<std::size_t>(at), wanted = static_cast<std::size_t>(size);
     const std::size_t have = from >= content.size() ? 0 : std::min(wanted, content.size() - from);
-    std::memcpy(out, content.data() + (have == 0 ? 0 : from), have);
+    if (have > 0) std::memcpy(out, content.data() + from, have);
     if (have == wanted) return SQLITE_OK;
     std::memset(static_cast<char*>(out) + have, 0, wanted - have);
     return SQLITE_IOERR_SHORT_READ;
