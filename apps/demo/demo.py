@@ -21,12 +21,15 @@ def stage(text, since):
     print(f'  {took:7.3f} s  {text}', flush=True)
 
 
+hurry = []    # flags of nodes whose payments must not take long
+
+
 def node(role, *words):
     """A node's process, with directories of its own."""
     home = f'{STATE}/{role}'
     os.makedirs(home, exist_ok=True)
     flags = [f'--{name}-dir={home}/{name}' for name in ('data', 'config', 'log', 'runtime', 'script')]
-    return spawn(role, role, [MYST, *flags, f'--network={HUB_URL}', '--ui.enable=false', *words], env={'HOME': home})
+    return spawn(role, role, [MYST, *flags, f'--network={HUB_URL}', '--ui.enable=false', *hurry, *words], env={'HOME': home})
 
 
 def api(role, method, path, body=None, expect=(200, 201, 202)):
@@ -36,9 +39,9 @@ def api(role, method, path, body=None, expect=(200, 201, 202)):
     return answer
 
 
-def start_hub():
+def start_hub(*money):
     spawn('hub', 'hub', [MYST_HUB, f'--public-address={HUB}', '--http-port=8080', '--broker-listen=0.0.0.0:4222',
-                         '--broker-upstream=127.0.0.1:4223', '--country=NL', f'--data-dir={STATE}/hub'])
+                         '--broker-upstream=127.0.0.1:4223', '--country=NL', f'--data-dir={STATE}/hub', *money])
     wait_for('the hub', lambda: http('hub', 'GET', f'{HUB_URL}/network')[0] == 200)
 
 
@@ -46,13 +49,13 @@ def start_provider():
     return node('provider', 'service', '--agreed-terms-and-conditions', '--active-services=wireguard')
 
 
-def start_back_ends():
+def start_back_ends(*money):
     begin = time.monotonic()
     spawn('nats-server', 'hub', ['nats-server', '-a', '127.0.0.1', '-p', '4223'])
     spawn('dns', 'hub', ['dnsmasq', '--keep-in-foreground', '--no-resolv', '--no-hosts', '--conf-file=/dev/null', '--port=53',
                          '--listen-address=' + HUB, '--bind-interfaces', f'--address=/web.demo/{WEB}', '--pid-file='])
     spawn('web', 'web', ['python3', os.path.join(os.path.dirname(__file__), 'web.py'), WEB, '80'])
-    start_hub()
+    start_hub(*money)
     wait_for('the web server', lambda: http('web', 'GET', f'http://{WEB}/')[0] == 200)
     stage('broker, hub, DNS and web server answer', begin)
 
@@ -73,7 +76,12 @@ def start_nodes():
     return consumer
 
 
-def discover():
+def provider_identity():
+    found = wait_for('the provider\'s identity', lambda: api('provider', 'GET', '/identities')['identities'])
+    return found[0]['id']
+
+
+def discover(check_price=lambda proposal: None):
     begin = time.monotonic()
 
     def found():
@@ -81,6 +89,7 @@ def discover():
         return status == 200 and answer['proposals']
     proposal = wait_for('the provider\'s proposal', found)[0]
     stage(f'proposal of {proposal["provider_id"]} ({proposal["location"].get("country", "?")}) discovered', begin)
+    check_price(proposal)
     return proposal['provider_id']
 
 
@@ -96,13 +105,28 @@ def fetch(what, url):
     return page
 
 
-def run():
+def start_network(with_chain):
+    """(consumer, provider, its money or None)"""
     begin = time.monotonic()
     network.up()
     stage('namespaces, routers and NAT are up', begin)
-    start_back_ends()
+    if not with_chain:
+        start_back_ends()
+        return start_nodes(), discover(), None
+    import paid
+    begin = time.monotonic()
+    money = paid.Paid()
+    stage('chain started, contracts deployed', begin)
+    hurry.extend(paid.HURRY)
+    start_back_ends(*money.hub_flags)
+    money.hub_started()
     consumer = start_nodes()
-    provider = discover()
+    money.register(consumer, provider_identity())
+    return consumer, discover(money.check_price), money
+
+
+def run(with_chain):
+    consumer, provider, money = start_network(with_chain)
 
     begin = time.monotonic()
     page = fetch('the page without the VPN', f'http://{WEB}/')
@@ -131,10 +155,12 @@ def run():
     if addresses != {PUBLIC['provider']}:
         raise DemoError(f'during the session the web server saw {addresses}')
     print(f'             the web server saw {addresses.pop()} (the provider\'s router), never the consumer')
-    return consumer, provider
+    if money:
+        money.pay_while_downloading()
+    return consumer, provider, money
 
 
-def disconnect():
+def disconnect(money):
     begin = time.monotonic()
     api('consumer', 'DELETE', '/connection')
     stage('disconnected', begin)
@@ -157,9 +183,12 @@ def disconnect():
             raise DemoError(f'the two sides disagree on {field}: {ours} and {theirs}')
     if sessions['consumer']['bytes_received'] < DOWNLOAD:
         raise DemoError('fewer bytes counted than downloaded')
+    if money:
+        money.settle()
+        money.check_sums()
 
 
-def explain(consumer, provider):
+def explain(consumer, provider, money):
     enter = f'ip netns exec {network.PREFIX}consumer'
     print(f'''
 The network stays up. To play with it:
@@ -169,7 +198,7 @@ The network stays up. To play with it:
   status           {enter} {MYST} connection info
   sessions         {enter} curl -s {API}/sessions
   disconnect       {enter} {MYST} cli --agreed-terms-and-conditions disconnect
-  logs             tail -f {STATE}/log/*.log
+{money.explain() if money else ''}  logs             tail -f {STATE}/log/*.log
   remove it        apps/demo/run --down''')
 
 
@@ -180,11 +209,13 @@ def main():
         return 0
     keep = '--keep' in sys.argv
     try:
-        consumer, provider = run()
+        if not os.path.exists(MYST_HUB):
+            raise DemoError(f'{MYST_HUB} is not built')
+        consumer, provider, money = run(with_chain='--no-chain' not in sys.argv)
         if keep:
-            explain(consumer, provider)
+            explain(consumer, provider, money)
             return 0
-        disconnect()
+        disconnect(money)
     except (DemoError, OSError, KeyError, TypeError) as problem:
         print(f'demo failed: {problem}', file=sys.stderr)
         if keep:
@@ -205,4 +236,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # The same module for those who import it by name.
+    sys.modules['demo'] = sys.modules['__main__']
     sys.exit(main())
