@@ -79,7 +79,9 @@ Status DataPlane::open(unsigned threads) {
   MYST_TRY_ASSIGN(wake_watcher_, platform::FdWatcher::open(loop_, wake_fd_.get(),
                                                            [this](unsigned) { on_wake(); }));
   wake_watcher_.watch(platform::FdWatcher::kReadable);
-  if (auto monitor = platform::RouteMonitor::open(); monitor.ok()) {
+  // Links only: routes that come and go elsewhere would wake an idle engine for nothing.
+  constexpr auto kLinks = platform::RouteMonitor::What::Links;
+  if (auto monitor = platform::RouteMonitor::open(kLinks); monitor.ok()) {
     monitor_.emplace(std::move(*monitor));
     MYST_TRY_ASSIGN(monitor_watcher_,
                     platform::FdWatcher::open(loop_, monitor_->fd(), [this](unsigned) {

@@ -141,6 +141,24 @@ Status Netlink::set_link_mtu(const std::string& name, std::uint32_t mtu_bytes) {
   return socket_.talk(message.get(), "set link MTU");
 }
 
+Status Netlink::set_link_without_local_address(const std::string& name) {
+  const NlMessage message = link_request(RTM_NEWLINK, 0);
+  const Error no_memory{Errc::Io, ENOMEM, "set link addresses"};
+  if (message == nullptr || nla_put_string(message.get(), IFLA_IFNAME, name.c_str()) < 0) {
+    return no_memory;
+  }
+  nlattr* const families = nla_nest_start(message.get(), IFLA_AF_SPEC);
+  if (families == nullptr) return no_memory;
+  nlattr* const v6 = nla_nest_start(message.get(), AF_INET6);
+  if (v6 == nullptr || nla_put_u8(message.get(), IFLA_INET6_ADDR_GEN_MODE,
+                                  std::uint8_t{IN6_ADDR_GEN_MODE_NONE}) < 0) {
+    return no_memory;
+  }
+  nla_nest_end(message.get(), v6);
+  nla_nest_end(message.get(), families);
+  return socket_.talk(message.get(), "set link addresses");
+}
+
 Result<std::vector<LinkAddress>> Netlink::addresses() {
   std::vector<LinkAddress> out;
   const NlMessage message = rtnl_request(RTM_GETADDR, NLM_F_DUMP, ifaddrmsg{});

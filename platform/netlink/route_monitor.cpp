@@ -42,13 +42,16 @@ struct CallbackFree {
 
 }  // namespace
 
-Result<RouteMonitor> RouteMonitor::open() {
+Result<RouteMonitor> RouteMonitor::open(What what) {
   MYST_TRY_ASSIGN(NlSocket socket, NlSocket::open(NETLINK_ROUTE));
   nl_sock* raw = socket.get();
   // IPv4 routes of a link that goes down vanish without a message of their own: links are heard
   // too.
-  if (nl_socket_add_memberships(raw, RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, 0) < 0 ||
-      nl_socket_set_nonblocking(raw) < 0) {
+  int error = nl_socket_add_memberships(raw, RTNLGRP_LINK, 0);
+  if (error == 0 && what == What::LinksAndRoutes) {
+    error = nl_socket_add_memberships(raw, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, 0);
+  }
+  if (error < 0 || nl_socket_set_nonblocking(raw) < 0) {
     return Error{Errc::Io, 0, "route monitor"};
   }
   return RouteMonitor(std::move(socket));

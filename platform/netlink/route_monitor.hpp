@@ -5,6 +5,8 @@
 //   });
 #pragma once
 
+#include <cstdint>
+
 #include "core/base/result.hpp"
 #include "platform/netlink/nl_socket.hpp"
 
@@ -12,10 +14,11 @@ namespace myst::platform {
 
 class RouteMonitor {
  public:
-  static Result<RouteMonitor> open();
+  enum class What : std::uint8_t { Links, LinksAndRoutes };
+  static Result<RouteMonitor> open(What what = What::LinksAndRoutes);
   int fd() const { return nl_socket_get_fd(socket_.get()); }
   // Reads all events that wait. True: a route of the main table, an address or the state of a link
-  // changed (or events were lost, which may mean the same).
+  // changed (or events were lost, which may mean the same); with Links the latter only.
   bool drain();
 
  private:
