@@ -158,6 +158,9 @@ void Engine::reset_sessions() {
     forget_initiation(*peer);
     end_sessions(*peer);
     drop_staged(*peer);
+    // The first packet after it is up again does not wait for what was sent before (Linux:
+    // wg_stop).
+    peer->handshake_sent.reset();
   }
 }
 
@@ -171,8 +174,10 @@ void Engine::retire_keypair(Keypair& pair) {
   table_dirty_ = true;
 }
 
-void Engine::set_send_key(Peer& peer) {
+void Engine::publish_send_keys(Peer& peer) {
+  // In this order: one that moves up is always found in one of the two.
   peer.path->send_key.store(peer.current.send.get(), std::memory_order_seq_cst);
+  peer.path->next_key.store(peer.next.send.get(), std::memory_order_seq_cst);
 }
 
 void Engine::forget_initiation(Peer& peer) {
@@ -183,10 +188,8 @@ void Engine::forget_initiation(Peer& peer) {
 }
 
 void Engine::end_sessions(Peer& peer) {
-  peer.path->send_key.store(nullptr, std::memory_order_seq_cst);
-  retire_keypair(peer.current);
-  retire_keypair(peer.previous);
-  retire_keypair(peer.next);
+  for (Keypair* const pair : {&peer.current, &peer.previous, &peer.next}) retire_keypair(*pair);
+  publish_send_keys(peer);
   peer.zero_at.reset();
   peer.watch_at.reset();
   peer.path->watched.store(false, std::memory_order_seq_cst);

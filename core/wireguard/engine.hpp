@@ -145,7 +145,7 @@ class Engine {
   std::uint32_t new_index(std::uint64_t peer_id, bool handshake);
   void compute_static(Peer& peer);
   void retire_keypair(Keypair& pair);
-  void set_send_key(Peer& peer);
+  void publish_send_keys(Peer& peer);
   void forget_initiation(Peer& peer);
   void end_sessions(Peer& peer);
   void drop_staged(Peer& peer);

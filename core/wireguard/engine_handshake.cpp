@@ -63,6 +63,7 @@ Status Engine::consume_initiation(Now now, const PathAddress& from, ByteSpan mes
   retire_keypair(peer->next);
   retire_keypair(peer->previous);
   peer->next = make_keypair(now.instant, *peer, std::move(*keys), local_index, remote_index, false);
+  publish_send_keys(*peer);
   table_dirty_ = true;
   peer->zero_at = now.instant + 3 * kRejectAfterTime;
   peer->handshake_sent = now.instant;
@@ -97,12 +98,12 @@ Status Engine::consume_response(Now now, const PathAddress& from, ByteSpan messa
     peer->next = Keypair{};
     Keypair old = std::move(peer->current);
     peer->current = std::move(fresh);
-    set_send_key(*peer);
+    publish_send_keys(*peer);
     retire_keypair(old);
   } else {
     peer->previous = std::move(peer->current);
     peer->current = std::move(fresh);
-    set_send_key(*peer);
+    publish_send_keys(*peer);
   }
   table_dirty_ = true;
   peer->zero_at = now.instant + 3 * kRejectAfterTime;
@@ -133,6 +134,7 @@ Engine::Keypair Engine::make_keypair(Instant now, Peer& peer, TransportKeys&& ke
   pair.send->born = to_ns(now);
   pair.send->initiator = initiator;
   pair.receive = std::make_unique<ReceiveKey>();
+  pair.send->receive = pair.receive.get();
   pair.receive->key = std::move(keys.receive);
   pair.receive->local_index = local_index;
   pair.receive->born = to_ns(now);
@@ -156,7 +158,7 @@ void Engine::confirm_next(Now now, Peer& peer) {
   peer.previous = std::move(peer.current);
   peer.current = std::move(peer.next);
   peer.next = Keypair{};
-  set_send_key(peer);
+  publish_send_keys(peer);
   retire_keypair(old);
   handshake_complete(now, peer, had_session);
   if (!peer.staged.empty()) make_ready(peer);

@@ -57,9 +57,11 @@ class SharedAddress {
 };
 
 struct PeerPath;
+struct ReceiveKey;
 
 struct SendKey : Retired {
   Secret<32> key;
+  const ReceiveKey* receive = nullptr;  // of the same pair, retired together with it
   std::uint32_t remote_index = 0;
   std::int64_t born = 0;  // nanoseconds of Instant
   bool initiator = false;
@@ -90,6 +92,14 @@ inline Instant from_ns(std::int64_t ns) { return Instant{Duration{ns}}; }
 
 struct PeerPath : Retired {
   std::atomic<SendKey*> send_key{nullptr};
+  // A responder's new key, for sending as soon as it is confirmed: the answer to the packet that
+  // confirms it leaves before the loop has heard of it, and the peer may have no older session.
+  std::atomic<SendKey*> next_key{nullptr};
+  SendKey* key_to_send() const {
+    SendKey* const next = next_key.load(std::memory_order_seq_cst);
+    if (next != nullptr && next->receive->confirmed.load(std::memory_order_acquire)) return next;
+    return send_key.load(std::memory_order_seq_cst);
+  }
   SharedAddress address;
   std::uint64_t id = 0;      // of the peer in its engine, never reused
   std::uint64_t device = 0;  // the driver's number for the device

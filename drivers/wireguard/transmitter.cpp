@@ -75,7 +75,7 @@ bool Transmitter::pump(Port& port, std::int64_t now) {
 }
 
 void Transmitter::append(Port& port, const Splitter& packet, PeerPath& path) {
-  SendKey* const key = path.send_key.load(std::memory_order_seq_cst);
+  SendKey* const key = path.key_to_send();
   if (key == nullptr || send_key_use(*key, now_) == KeyUse::Dead) {
     flush(port);
     hand_over(port, packet, path);

@@ -144,6 +144,9 @@ Status UserspaceDevice::start(DeviceConfig config) {
   const std::uint32_t mtu = config.mtu_bytes == 0 ? kDefaultMtu : config.mtu_bytes;
   MYST_TRY_ASSIGN(platform::Netlink netlink, platform::Netlink::open());
   MYST_TRY(netlink.set_link_mtu(name_, mtu));
+  // As the kernel's own devices (wg_open): nothing but what is routed there comes out of the tun,
+  // so an idle device wakes nobody. Fails where there is no IPv6.
+  (void)netlink.set_link_without_local_address(name_);
   set_limits(mtu);
   for (const IpPrefix& address : config.addresses) {
     MYST_TRY(netlink.add_address(core::AddAddress{name_, address}));
@@ -310,17 +313,39 @@ uapi::Device UserspaceDevice::describe() const {
 
 // --- events
 
+// A packet may be faster than the news that the link is up again. Dropped, it would cost whoever
+// waits for it Rekey-Timeout.
+bool UserspaceDevice::still_down() {
+  if (!is_down_) return false;
+  bool up = false;
+  std::uint32_t mtu = 0;
+  if (look_at_link(name_, up, mtu) && up) came_up();
+  return is_down_;
+}
+
+void UserspaceDevice::came_up() {
+  is_down_ = false;
+  for (const auto& [id, peer] : engine_.peers()) {
+    if (const std::uint16_t seconds = peer->keepalive_s; seconds != 0) {
+      engine_.set_keepalive(loop_.instant(), *peer, 0);
+      engine_.set_keepalive(loop_.instant(), *peer, seconds);
+    }
+  }
+}
+
 void UserspaceDevice::on_unsent(std::uint64_t peer_id, ByteSpan packet) {
+  if (still_down()) return;
   engine_.handle_unsent(loop_.now(), peer_id, packet);
 }
 
 void UserspaceDevice::on_handshake(const PathAddress& from, ByteSpan message, bool under_load) {
-  if (is_down_) return;
+  if (still_down()) return;
   // Who sends nonsense is not worth a line; PortCounters and `wg show` tell enough.
   (void)engine_.handle_message(loop_.now(), from, message, under_load);
 }
 
 void UserspaceDevice::on_attention(std::uint64_t peer_id, std::uint32_t bits) {
+  if (is_down_) return;  // its sessions have ended
   engine_.handle_attention(loop_.now(), peer_id, bits);
 }
 
@@ -350,16 +375,11 @@ void UserspaceDevice::on_link_change() {
   const bool down = was_up_ && !up;
   was_up_ = was_up_ || up;
   if (down == is_down_) return;
-  is_down_ = down;
   if (down) {
+    is_down_ = true;
     engine_.reset_sessions();
   } else {
-    for (const auto& [id, peer] : engine_.peers()) {
-      if (const std::uint16_t seconds = peer->keepalive_s; seconds != 0) {
-        engine_.set_keepalive(loop_.instant(), *peer, 0);
-        engine_.set_keepalive(loop_.instant(), *peer, seconds);
-      }
-    }
+    came_up();
   }
   settle();
 }

@@ -58,6 +58,8 @@ class UserspaceDevice final : public Device, private DataPlane::Client {
   SocketOptions socket_options() const;
   void set_limits(std::uint32_t mtu);
   void on_timer();
+  bool still_down();
+  void came_up();
   bool transmit(const core::wireguard::Engine::Transmit& out);
 
   void on_unsent(std::uint64_t peer_id, ByteSpan packet) override;

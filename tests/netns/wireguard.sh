@@ -189,9 +189,13 @@ test_link_down_and_up() {
   pair "$ours" "$ours" || { end_pair; return 1; }
   ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
   ip -n ${prefix}a link set wga down
-  ping_from b 10.9.0.1 1 && { fail "answered while down"; end_pair; return 1; }
+  in_ns b ping -q -c 1 -W 1 10.9.0.1 >/dev/null && { fail "answered while down"; end_pair; return 1; }
   ip -n ${prefix}a link set wga up
-  ping_from a 10.9.0.2 4 || { fail "no ping after up"; end_pair; return 1; }
+  # At once: neither for the news of the link nor for Rekey-Timeout does the first packet wait.
+  in_ns a ping -q -c 1 -W 2 10.9.0.2 >/dev/null || { fail "no ping after up"; end_pair; return 1; }
+  ip -n ${prefix}a link set wga down
+  ip -n ${prefix}a link set wga up
+  in_ns a ping -q -c 1 -W 2 10.9.0.2 >/dev/null || { fail "no ping after a short down"; end_pair; return 1; }
   end_pair
 }
 
@@ -247,13 +251,17 @@ test_fifty_peers_on_one_device() {
 test_no_wakeups_without_traffic() {
   need wg ping || return
   pair "$ours" "$ours" || { end_pair; return 1; }
-  # Threads that have just begun settle first; being preempted is no wake-up.
+  # Threads and links that have just begun settle first; being preempted is no wake-up. Addresses and
+  # routes that change elsewhere are no business of the engine.
   sleep 1
   local before after
   before=$(cat /proc/"$pid_a"/task/*/status | awk '/^voluntary_ctxt_switches/ {n += $2} END {print n}')
-  sleep 3
+  sleep 1
+  ip -n ${prefix}a addr add 198.51.100.1/24 dev wa
+  ip -n ${prefix}a route add 203.0.113.0/24 via 192.0.2.2
+  sleep 2
   after=$(cat /proc/"$pid_a"/task/*/status | awk '/^voluntary_ctxt_switches/ {n += $2} END {print n}')
-  [ $((after - before)) -le 1 ] || fail "$((after - before)) wake-ups in 3 s"
+  [ "$after" = "$before" ] || fail "$((after - before)) wake-ups in 3 s"
   local code=$?
   end_pair; return $code
 }

@@ -56,6 +56,9 @@ class WireguardNode {
     garbage_.clear();
   }
 
+  // Data threads go on while the loop has not heard yet what they want of it.
+  bool loop_is_late = false;
+
   Engine& engine() { return *engine_; }
   const core::wireguard::PublicKey& key() const { return engine_->identity().public_key; }
   Engine::Peer& add_peer(const WireguardNode& other, const std::string& allowed,
@@ -72,7 +75,7 @@ class WireguardNode {
     if (table_ == nullptr) settle(now);
     PeerPath* const path = table_->route_v4(packet.data() + 16);
     if (path == nullptr) return;
-    SendKey* const key = path->send_key.load();
+    SendKey* const key = path->key_to_send();
     if (key == nullptr || send_key_use(*key, to_ns(now.instant)) == KeyUse::Dead) {
       engine_->handle_unsent(now, path->id, packet);
     } else {
@@ -115,6 +118,7 @@ class WireguardNode {
   }
 
   void settle(Now now) {
+    if (loop_is_late && table_ != nullptr) return;
     attention_pending_.take_all([&](core::wireguard::PeerPath& path, std::uint32_t bits) {
       engine_->handle_attention(now, path.id, bits);
     });

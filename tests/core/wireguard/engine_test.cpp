@@ -119,6 +119,43 @@ TEST_F(Pair, InitiationsAreRepeatedUntilTheAttemptTimeIsOver) {
   EXPECT_EQ(count_type(a, 1), given_up + 1);
 }
 
+TEST_F(Pair, AfterALinkWasDownTheFirstPacketBeginsAtOnce) {
+  send_a("hello");
+  carry();
+  ASSERT_EQ(b.inbox.size(), 1u);
+  set_time(now.instant + seconds{1});
+  a.engine().reset_sessions();
+  EXPECT_FALSE(a.engine().next_timeout());
+  set_time(now.instant + seconds{1});
+  send_a("again");
+  EXPECT_EQ(count_type(a, 1), 1u);
+  carry();
+  EXPECT_EQ(b.inbox.size(), 2u);
+}
+
+TEST_F(Pair, TheAnswerToTheConfirmingPacketUsesTheNewKey) {
+  send_a("hello");
+  carry();
+  a.engine().reset_sessions();  // a has no older session the answer could come in
+  set_time(now.instant + seconds{1});
+  send_a("again");
+  for (WireguardNode* to : {&b, &a}) {
+    auto& from = to == &a ? b : a;
+    auto out = std::exchange(from.outbox, {});
+    ASSERT_EQ(out.size(), 1u);
+    to->receive(now, from.endpoint, out[0].bytes);
+  }
+  b.loop_is_late = true;
+  for (auto& datagram : std::exchange(a.outbox, {})) b.receive(now, a.endpoint, datagram.bytes);
+  EXPECT_EQ(b.inbox.size(), 2u);
+  send_b("answer");
+  for (auto& datagram : std::exchange(b.outbox, {})) a.receive(now, b.endpoint, datagram.bytes);
+  EXPECT_EQ(a.inbox.size(), 1u);
+  b.loop_is_late = false;
+  b.settle(now);
+  EXPECT_EQ(b.events.size(), 2u);
+}
+
 TEST_F(Pair, EveryInitiationIsNew) {
   send_a("x");
   pass(seconds{20}, false);
