@@ -87,7 +87,7 @@ void Treasurer::drain() {
   draining_ = true;
   for (;;) {
     if (auto action = treasury_.poll_action()) {
-      std::visit([this](auto&& a) { execute(std::move(a)); }, std::move(*action));
+      std::visit([this](auto&& a) { execute(std::forward<decltype(a)>(a)); }, std::move(*action));
       continue;
     }
     const auto event = treasury_.poll_event();
