@@ -66,6 +66,8 @@ def up():
         sh(*inside(name, 'sysctl', '-qw', 'net.ipv4.ip_forward=1'))
     for name in ('router-provider', 'router-consumer'):
         sh(*inside(name, 'iptables', '-t', 'nat', '-A', 'POSTROUTING', '-o', 'eth0', '-j', 'MASQUERADE'))
+        # As every home router: what nobody inside asked for is dropped, not taken for the router's own.
+        sh(*inside(name, 'iptables', '-A', 'INPUT', '-i', 'eth0', '-m', 'conntrack', '!', '--ctstate', 'ESTABLISHED,RELATED', '-j', 'DROP'))
 
 
 def spawn(name, space, words, env=None):

@@ -27,6 +27,10 @@ constexpr Duration kExchangePatience = seconds{8};
 // later; one with open ports has no such work.
 constexpr Duration kDirectAckPatience = seconds{4};
 constexpr Duration kPunchedAckPatience = seconds{11};
+// Pings that open a path do so within a few round trips. What stands in their way for longer, such
+// as a router that has given a port's place to the other side's first ping, stays: other ports
+// help.
+constexpr Duration kPunchPatience = seconds{4};
 constexpr Duration kDirectReadyPatience = seconds{2};
 constexpr Duration kPunchedReadyPatience = seconds{3};
 constexpr Duration kNobodyListensPause = seconds{1};  // it may be reconnecting to the broker
@@ -164,7 +168,12 @@ struct ConsumerDial::Impl {
     punch.remote_ports = remote_ports;
     puncher.emplace(punch, now);
     step = Step::Punching;
-    patience_until.reset();
+    patience_until = now + kPunchPatience;
+  }
+
+  const char* punching_trouble() const {
+    return puncher->heard() > 0 ? "no stable path through the NATs between both nodes"
+                                : "no path through the NATs between both nodes";
   }
 
   void await_ready(Instant now, Duration patience) {
@@ -184,9 +193,7 @@ struct ConsumerDial::Impl {
     send_punches();
     if (step != Step::Punching) return;
     if (puncher->failed()) {
-      fail({Errc::Timeout, 0, "hole punching"},
-           puncher->heard() > 0 ? "no stable path through the NATs between both nodes"
-                                : "no path through the NATs between both nodes");
+      fail({Errc::Timeout, 0, "hole punching"}, punching_trouble());
     } else if (puncher->pair()) {
       chosen = *puncher->pair();
       // Only now has our OK_ACK left: a "ready" seen before was for another consumer.
@@ -261,7 +268,7 @@ struct ConsumerDial::Impl {
         reason = "the provider did not accept the connection";
         break;
       case Step::Punching:
-        reason = "no path through the NATs between both nodes";
+        reason = punching_trouble();
         break;
       case Step::AwaitingReady:
         reason = "the provider did not get ready";
@@ -282,9 +289,10 @@ struct ConsumerDial::Impl {
         return try_again(now, {}, "the provider did not get ready");
       case Step::Pausing:
         return start_attempt(now);
+      case Step::Punching:
+        return try_again(now, {}, punching_trouble());
       case Step::Starting:
       case Step::Preparing:
-      case Step::Punching:
       case Step::Done:
         patience_until.reset();
         return;

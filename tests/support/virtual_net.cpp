@@ -39,6 +39,7 @@ void VirtualNet::send(Instant now, std::size_t host, std::uint16_t port, const E
     datagram.from = {from.ip, external_port(from, port, to)};
     // The own NAT box has translated it by now; the routers after it count down.
     if (ttl != 0 && ttl <= path_.hops) return;
+    if (lost && lost(now, datagram.from, to)) return;
   }
   const int copies = rng_.below(100) < path_.duplicate_percent ? 2 : 1;
   for (int i = 0; i < copies; ++i) {

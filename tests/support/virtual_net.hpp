@@ -43,6 +43,8 @@ class VirtualNet {
   void deliver(Instant now);
   std::uint64_t random(std::uint64_t bound) { return rng_.below(bound); }
   std::size_t delivered() const { return delivered_; }
+  // Datagrams between NAT boxes that get lost, by their public ends.
+  std::function<bool(Instant now, const Endpoint& from, const Endpoint& to)> lost;
 
  private:
   struct Mapping {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/base/text.hpp"
 #include "core/dialog/exchange.hpp"
@@ -128,6 +129,23 @@ TEST_F(Dial, SurvivesALossyPath) {
     ASSERT_TRUE(world_->run(seconds{20}, [&] { return opened_both(); }));
     expect_works();
   }
+}
+
+TEST_F(Dial, PortsThatStayBlockedAreTriedAgainWithOthers) {
+  make(6, NatKind::PortRestricted, NatKind::PortRestricted);
+  provider_->facts.port_check_servers.clear();
+  const Instant begin = world_->now;
+  std::set<Endpoint> blocked;  // the consumer's first ports, for ever
+  world_->net.lost = [&](Instant now, const Endpoint& from, const Endpoint& to) {
+    if (from.ip != kConsumerIp) return false;
+    if (to.ip == kProviderIp && now - begin < seconds{2}) blocked.insert(from);
+    return blocked.count(from) > 0;
+  };
+  ASSERT_TRUE(world_->run(seconds{20}, [&] { return opened_both(); }));
+  EXPECT_EQ(blocked.size(), 20u);
+  EXPECT_LT(world_->now - begin, seconds{5});
+  world_->run(seconds{10}, [&] { return provider_->listener->exchanges() == 0; });
+  expect_works();
 }
 
 TEST_F(Dial, NobodyListening) {
