@@ -168,6 +168,7 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
     MYST_TRY(add_relatives(footprint, identities));
     MYST_TRY(lock(identities));
     std::vector<Bytes> wanted;
+    wanted.reserve(identities.size());
     for (const Address& identity : identities) wanted.push_back(as_bytes(identity));
     MYST_TRY_ASSIGN(
         const auto consumers,

@@ -15,8 +15,8 @@ def check(truth, text):
         raise AssertionError(text)
 
 
-def main(module, before=None, after=None):
-    """before, after: run once around the wanted tests, if there are any."""
+def main(module, before=None, after=None, explain=None):
+    """before, after: run once around the wanted tests, if there are any. explain: after a failure."""
     wanted = sys.argv[1:]
     tests = [(name[5:], function) for name, function in vars(module).items()
              if name.startswith('test_') and (not wanted or name[5:] in wanted)]
@@ -34,6 +34,8 @@ def main(module, before=None, after=None):
                 failed += 1
                 place = traceback.extract_tb(problem.__traceback__)[-1]
                 print(f'not ok {name} {type(problem).__name__}: {problem} ({os.path.basename(place.filename)}:{place.lineno})', flush=True)
+                if explain:
+                    explain()
     finally:
         if after and tests:
             after()

@@ -172,5 +172,14 @@ def test_wrong_requests_are_answered_not_obeyed():
     check(demo.api('consumer', 'GET', '/connection')['status'] == 'NotConnected', 'a wrong request left a state')
 
 
+def explain():
+    """What the processes said last, and the consumer's way out."""
+    for role, lines in (('hub', 3), ('provider', 4), ('consumer', 8)):
+        for line in log(role).splitlines()[-lines:]:
+            print(f'# {role}: {line[:200]}')
+    for words in (('ip', 'route', 'show', 'table', 'all', 'type', 'unicast'), ('ss', '-Htn')):
+        print(f'# {" ".join(words)}: ' + '; '.join(sh(*inside('consumer', *words)).stdout.splitlines()[:8]), flush=True)
+
+
 if __name__ == '__main__':
-    sys.exit(cases.main(sys.modules[__name__], before=start, after=network.down))
+    sys.exit(cases.main(sys.modules[__name__], before=start, after=network.down, explain=explain))
