@@ -1,6 +1,9 @@
 #include "platform/system/memory.hpp"
 
+#include <link.h>
 #include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string_view>
@@ -24,6 +27,23 @@ Result<std::uint64_t> field_of(std::string_view text, std::string_view name) {
 
 constexpr std::size_t kMaxProcFile = 64 * 1024;
 
+// Segments that were never writable are the file's own pages, whatever the loader did elsewhere.
+int forget_segments(dl_phdr_info* object, std::size_t, void*) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  for (int i = 0; i < object->dlpi_phnum; ++i) {
+    const auto& segment = object->dlpi_phdr[i];
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+    const std::uintptr_t start = object->dlpi_addr + segment.p_vaddr;
+    // Whole pages only: the last one may be the next segment's, which may be writable.
+    const std::uintptr_t first = (start + page - 1) / page * page;
+    const std::uintptr_t end = (start + segment.p_memsz) / page * page;
+    if (first < end) {
+      (void)::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 void tune_heap() {
@@ -40,6 +60,8 @@ void trim_heap() {
   (void)::malloc_trim(0);
 #endif
 }
+
+void forget_used_code() { ::dl_iterate_phdr(forget_segments, nullptr); }
 
 Result<std::uint64_t> available_memory() {
   MYST_TRY_ASSIGN(const std::string text, read_file("/proc/meminfo", kMaxProcFile));

@@ -169,5 +169,14 @@ TEST(Memory, IsSeen) {
   }
 }
 
+TEST(Memory, CodeThatIsForgottenComesBackWhenItRuns) {
+  const auto before = memory_use();
+  if (!before.ok()) GTEST_SKIP() << "no smaps_rollup";
+  forget_used_code();
+  const auto after = memory_use();
+  ASSERT_TRUE(after.ok());
+  EXPECT_LT(after->resident_bytes, before->resident_bytes);
+}
+
 }  // namespace
 }  // namespace myst::platform
