@@ -252,7 +252,8 @@ class Program {
   }
 
   std::string open_store(const std::string& data) {
-    const std::string path = data + "/" + config_.network_folder() + "/db/myst.db";
+    // The reference keeps a file of another kind as myst.db there; each leaves the other's alone.
+    const std::string path = data + "/" + config_.network_folder() + "/db/node.db";
     storage::Database::Opened opened;
     auto store = storage::Store::open(loop_, path, &opened);
     if (!store.ok()) return "cannot open the database " + path + ": " + store.error().what;

@@ -129,7 +129,7 @@ def test_corrupt_keystore_file_is_left_alone():
 
 
 def database():
-    found = [os.path.join(d, f) for d, _, files in os.walk(f'{HOME}/data') for f in files if f == 'myst.db']
+    found = [os.path.join(d, f) for d, _, files in os.walk(f'{HOME}/data') for f in files if f == 'node.db']
     check(len(found) == 1, f'{found}')
     return found[0]
 
@@ -145,7 +145,7 @@ def test_corrupt_database_is_kept_aside():
     node.up()
     code, text = node.end()
     check('kept aside' in text, text)
-    kept = [f for f in os.listdir(os.path.dirname(path)) if f.startswith('myst.db') and f not in ('myst.db', 'myst.db-wal', 'myst.db-shm')]
+    kept = [f for f in os.listdir(os.path.dirname(path)) if f.startswith('node.db') and f not in ('node.db', 'node.db-wal', 'node.db-shm')]
     check(any(b'no database any more' in open(f'{os.path.dirname(path)}/{f}', 'rb').read() for f in kept), f'not kept: {kept}')
 
 
