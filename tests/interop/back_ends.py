@@ -31,7 +31,8 @@ STAND_IN = f'http://{NAME}:8090'
 CHAIN_RPC = f'http://{HUB}:8545'
 COUNTRY = {'provider': 'LT', 'consumer': 'DE'}
 # What a network with money costs: per hour and per GiB, in wei, and each registration and settlement.
-PRICE = (60000000000000, 100000000000000000)
+# Four times the built-in default: up to the default a provider takes any offer.
+PRICE = (240000000000000, 400000000000000000)
 FEE = 10 ** 15
 MYST = 10 ** 18
 
@@ -197,7 +198,7 @@ def up(wanted):
     back_end('dns', 'dnsmasq', '--keep-in-foreground', '--no-resolv', '--no-hosts', '--conf-file=/dev/null', '--port=53', '--log-queries',
              '--log-facility=-', f'--listen-address={HUB}', '--bind-interfaces', f'--address=/{NAME}/{HUB}', f'--address=/web.test/{WEB}', '--pid-file=')
     running['web'] = spawn('web', 'web', ['python3', f'{DEMO}/web.py', WEB, '80'])
-    back_end('stand-in', 'python3', '-B', f'{HERE}/stand_in.py', HUB, '8090', STAND_IN)
+    back_end('stand-in', 'python3', '-B', f'{HERE}/stand_in.py', HUB, '8090', STAND_IN, f'http://{HUB}:8080')
     if kind in ('lab', 'labpaid'):
         start_lab(kind == 'labpaid')
     else:

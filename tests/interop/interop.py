@@ -13,7 +13,7 @@ from network import DemoError
 # consumer-provider.method@back ends; without @: our hub, with a chain where the method is about money.
 PAIRINGS = [
     'ref-ours.direct', 'ref-ours.punched', 'ours-ref.direct', 'ours-ref.punched', 'ref-ref.direct', 'ref-ref.punched', 'ours-ours.punched',
-    'ours-ours.lossy', 'ref-ours.lossy', 'ours-ref.lossy',
+    'ours-ours.lossy', 'ref-ours.lossy', 'ours-ref.lossy', 'ref-ref.lossy',
     'ref-ours.direct@lab', 'ref-ours.punched@lab', 'ours-ref.direct@lab', 'ours-ref.punched@lab',
     'ref-ours.paid', 'ours-ref.paid', 'ref-ref.paid', 'ours-ours.paid', 'ref-ours.paid@labpaid', 'ours-ref.paid@labpaid',
 ]

@@ -39,6 +39,25 @@ class PaidPairing(Pairing):
             raise Failed(f'price {one["price"]}')
         return f'{per_hour} an hour, {per_gib} a GiB'
 
+    def refused_price(self):
+        """A consumer that was told lower prices than the provider offers too little."""
+        self.consumer.stop()
+        self.consumer.cheap = True
+        self.consumer.start()
+        try:
+            self.seen()
+            status, answer, _ = self.consumer.connect(self.provider.identity)
+        finally:
+            self.consumer.stop()
+            self.consumer.cheap = False
+            self.consumer.start()
+        if status < 400:
+            raise Failed(f'{status} {answer}')
+        if [s for s in self.provider.sessions() if s['status'] == 'New']:
+            raise Failed('the provider keeps a session')
+        self.seen()
+        return f'{status} {answer["error"]["code"]}: {answer["error"]["message"][-90:]}'
+
     def paid_session(self):
         took = self.connected()
         for _ in range(4):
@@ -117,7 +136,7 @@ class PaidPairing(Pairing):
         self.only = self.only and (*self.only, 'start', 'register')
         if not self.case('start', self.start) or not self.case('register', self.register):
             return
-        for title in ('topped_up', 'priced', 'fees'):
+        for title in ('topped_up', 'priced', 'fees', 'refused_price'):
             self.case(title, getattr(self, title))
         if not self.only and not self.case('paid_session', self.paid_session):
             return

@@ -27,6 +27,7 @@ def bad_line(delay_ms, loss_percent):
     name, address, gateway, behind = [link for link in network.LINKS if link[0] == 'router-consumer'][0]
     there = f'to{network.LINKS.index((name, address, gateway, behind))}'
     sh(*inside(name, 'ip', 'link', 'del', 'eth0'))
+    open(f'{STATE}/log/relay.log', 'w').close()   # an earlier one said "ready" in it
     running['relay'] = spawn('relay', behind, [
         'python3', '-B', f'{HERE}/relay.py', network.PREFIX + name, 'eth0', address, network.PREFIX + behind, there, gateway, str(delay_ms), str(loss_percent)])
 
