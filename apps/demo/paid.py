@@ -160,8 +160,10 @@ class Paid:
         supply = self.money.supply()
         if wrong or sums != [supply, supply]:
             raise DemoError(f'the balances do not add up: {", ".join(wrong) or sums} (there are {supply} wei)')
-        if int(api('consumer', 'PUT', f'/identities/{self.ids["consumer"]}/balance/refresh')['balance_tokens']['wei']) != TOP_UP - self.promised:
-            raise DemoError('the consumer\'s node shows another balance than the chain')
+        for method, path in (('GET', ''), ('PUT', '/balance/refresh')):
+            shown = int(api('consumer', method, f'/identities/{self.ids["consumer"]}{path}')['balance_tokens']['wei'])
+            if shown != TOP_UP - self.promised:
+                raise DemoError(f'the consumer\'s node shows {shown} wei, another balance than the chain')
         if self.earned('earnings_total_tokens') != self.promised:
             raise DemoError('the provider\'s node shows other earnings than Hermes promised')
         status, audit = http('hub', 'GET', 'http://127.0.0.1:8080/admin/hermes/audit')

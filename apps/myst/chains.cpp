@@ -279,6 +279,25 @@ void Chains::read_channel(const Address& identity, const Address& hermes, const 
   });
 }
 
+// Tokens less what is promised and not settled yet; remembered, and told when it is news.
+Wei Chains::left_of(const Address& identity, const Address& hermes, const ChannelState& state,
+                    const Wei& promised) {
+  const Wei left = Wei::saturating_sub(state.tokens, Wei::saturating_sub(promised, state.settled));
+  if (hermes != active_->hermes) return left;
+  const auto before = known_balance(identity);
+  keep_bounded(balances_);
+  balances_[identity] = left;
+  if (before != left) {
+    for (const auto& callback : on_balance_) callback(identity);
+  }
+  return left;
+}
+
+void Chains::promised(const Address& identity, const Address& hermes, const Wei& total) {
+  const auto known = channels_.find({identity, hermes});
+  if (present() && known != channels_.end()) left_of(identity, hermes, known->second, total);
+}
+
 void Chains::balance(const Address& identity, const Address& hermes, bool fresh,
                      Callback<Wei> done) {
   if (!present()) return done(kNoChain);
@@ -289,17 +308,7 @@ void Chains::balance(const Address& identity, const Address& hermes, bool fresh,
         },
         [this, identity, hermes, state, done](const Result<Wei>& total) {
           if (!total.ok()) return done(total.error());
-          const Wei owed = Wei::saturating_sub(*total, state.settled);
-          const Wei left = Wei::saturating_sub(state.tokens, owed);
-          if (hermes == active_->hermes) {
-            const auto before = known_balance(identity);
-            keep_bounded(balances_);
-            balances_[identity] = left;
-            if (before != left) {
-              for (const auto& callback : on_balance_) callback(identity);
-            }
-          }
-          done(left);
+          done(left_of(identity, hermes, state, *total));
         });
   };
   const auto known = channels_.find({identity, hermes});

@@ -85,6 +85,8 @@ class Chains {
   // What the identity may still promise: tokens + settled - promised. `fresh` reads the chain in
   // any case; else a value of the last minute counts.
   void balance(const Address& identity, const Address& hermes, bool fresh, Callback<Wei> done);
+  // The identity has promised that much in all: the balance follows, by what the channel held last.
+  void promised(const Address& identity, const Address& hermes, const Wei& total);
   // The last one, without asking anybody.
   std::optional<Wei> known_balance(const Address& identity) const;
   // Reads the balance with the active Hermes again from time to time; `closely`: every minute, for
@@ -107,6 +109,8 @@ class Chains {
     std::unique_ptr<ethereum::Reader> reader;
   };
   using IdentityAndHermes = std::pair<Address, Address>;
+  Wei left_of(const Address& identity, const Address& hermes, const ChannelState& state,
+              const Wei& promised);
   void arm_watch();
   void read_watched();
   storage::RegistrationStore::Key key_of(const Address& identity) const;

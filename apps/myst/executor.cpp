@@ -283,12 +283,18 @@ void Executor::execute(core::node::RequestPromise&& action) {
 
 void Executor::execute(core::node::StorePayment&& action) {
   const ActionId id = action.id;
+  const Address identity = action.record.consumer, hermes = action.hermes;
+  const Wei total = action.grand_total;
   parts_.store.run<Status>(
       [a = std::move(action)](storage::Tables& tables) {
         return tables.money.put_payment(a.record, a.chain, a.hermes, a.grand_total);
       },
-      [this, id](const Status& status) {
-        if (!status.ok()) log_failure("payment not stored, not sent", status.error());
+      [this, id, identity, hermes, total](const Status& status) {
+        if (status.ok()) {
+          parts_.chains.promised(identity, hermes, total);
+        } else {
+          log_failure("payment not stored, not sent", status.error());
+        }
         answer_status(id, status);
       });
 }

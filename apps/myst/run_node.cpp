@@ -327,6 +327,10 @@ class Program {
         std::move(executor), [this](const core::node::Event& event) { service_->on_event(event); });
     chains_->on_registered([this](const Address& identity) {
       executor_->run([&](core::Node& node, Now now) { node.handle_registered(now, identity); });
+      // The registration took its fee out of the channel.
+      if (!keystore_->contains(identity)) return;
+      chains_->watch_balance(identity, true);
+      chains_->balance(identity, chains_->active().hermes, true, [](const Result<Wei>&) {});
     });
     chains_->on_balance([this](const Address&) {
       if (service_ != nullptr) service_->tell_change();

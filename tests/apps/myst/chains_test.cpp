@@ -168,6 +168,14 @@ TEST_F(ChainsTest, BalanceIsTokensMinusWhatIsPromisedAndNotSettled) {
   const std::size_t before = server_->requests();
   EXPECT_EQ(balance(false)->to_string(), "55");  // 100 - (75 - 30), without asking the chain
   EXPECT_EQ(server_->requests(), before);
+  int told = 0;
+  chains_->on_balance([&](const Address&) { ++told; });
+  chains_->promised(kIdentity, kHermes, Wei(90));  // one more payment is on the disk
+  EXPECT_EQ(*chains_->known_balance(kIdentity), Wei(40));
+  EXPECT_EQ(told, 1);
+  chains_->promised(kHermes, kHermes, Wei(90));  // of a channel nobody ever read: not a word
+  EXPECT_EQ(told, 1);
+
   server_->set_word(kToken, chain::token::balance_of(channel), U256(40));
   EXPECT_EQ(balance(true)->to_string(), "0");
   EXPECT_EQ(*chains_->known_balance(kIdentity), Wei(0));
