@@ -206,29 +206,37 @@ void Chains::ask_registry(const Address& identity, RegistrationState stored,
 
 // --- consumer channels
 
+void Chains::implementation_of(const Chain& chain, const Address& hermes, Callback<Address> done) {
+  if (hermes == chain.hermes) return done(chain.channel_implementation);
+  const std::pair key{chain.id, hermes};
+  if (const auto found = implementations_.find(key); found != implementations_.end()) {
+    return done(found->second);
+  }
+  ethereum::Reader* reader = this->reader(chain.id);
+  reader->hermes_record(
+      chain.registry, hermes,
+      [this, key, reader, registry = chain.registry,
+       done = std::move(done)](const Result<chain::registry::HermesRecord>& record) {
+        if (!record.ok()) return done(record.error());
+        reader->channel_implementation(registry, record->implementation_version,
+                                       [this, key, done](const Result<Address>& code) {
+                                         if (!code.ok()) return done(code.error());
+                                         keep_bounded(implementations_);
+                                         implementations_.emplace(key, *code);
+                                         done(*code);
+                                       });
+      });
+}
+
 void Chains::consumer_channel(const Address& identity, const Address& hermes,
                               Callback<Address> done) {
   if (!present()) return done(kNoChain);
-  const auto address = [identity, hermes, registry = active_->registry](const Address& code) {
-    return payment::consumer_channel(identity, hermes, registry, code);
-  };
-  if (hermes == active_->hermes) return done(address(active_->channel_implementation));
-  if (const auto found = implementations_.find(hermes); found != implementations_.end()) {
-    return done(address(found->second));
-  }
-  reader().hermes_record(
-      active_->registry, hermes,
-      [this, hermes, address,
-       done = std::move(done)](const Result<chain::registry::HermesRecord>& record) {
-        if (!record.ok()) return done(record.error());
-        reader().channel_implementation(active_->registry, record->implementation_version,
-                                        [this, hermes, address, done](const Result<Address>& code) {
-                                          if (!code.ok()) return done(code.error());
-                                          keep_bounded(implementations_);
-                                          implementations_.emplace(hermes, *code);
-                                          done(address(*code));
-                                        });
-      });
+  implementation_of(*active_, hermes,
+                    [identity, hermes, registry = active_->registry,
+                     done = std::move(done)](const Result<Address>& code) {
+                      if (!code.ok()) return done(code.error());
+                      done(payment::consumer_channel(identity, hermes, registry, *code));
+                    });
 }
 
 void Chains::channel_state(const Address& identity, const Address& hermes,
@@ -237,12 +245,30 @@ void Chains::channel_state(const Address& identity, const Address& hermes,
       identity, hermes,
       [this, identity, hermes, done = std::move(done)](const Result<Address>& channel) {
         if (!channel.ok()) return done(channel.error());
-        read_channel(identity, hermes, *channel, done);
+        read_channel(*active_, *channel,
+                     [this, identity, hermes, done](const Result<ChannelState>& state) {
+                       if (state.ok()) {
+                         keep_bounded(channels_);
+                         channels_[{identity, hermes}] = *state;
+                       }
+                       done(state);
+                     });
       });
 }
 
-void Chains::read_channel(const Address& identity, const Address& hermes, const Address& channel,
-                          Callback<ChannelState> done) {
+void Chains::purse(std::uint64_t chain, const Address& identity, const Address& hermes,
+                   Callback<ChannelState> done) {
+  const Chain* on = find(chain);
+  if (on == nullptr) return done(kNoChain);
+  implementation_of(
+      *on, hermes,
+      [this, on, identity, hermes, done = std::move(done)](const Result<Address>& code) {
+        if (!code.ok()) return done(code.error());
+        read_channel(*on, payment::consumer_channel(identity, hermes, on->registry, *code), done);
+      });
+}
+
+void Chains::read_channel(const Chain& chain, const Address& channel, Callback<ChannelState> done) {
   // Both questions travel in one request.
   struct Both {
     ChannelState state;
@@ -251,15 +277,14 @@ void Chains::read_channel(const Address& identity, const Address& hermes, const 
   };
   auto both = std::make_shared<Both>();
   both->state.channel = channel;
-  const auto one_more = [this, identity, hermes, both, done = std::move(done)] {
+  const auto one_more = [this, both, done = std::move(done)] {
     if (--both->missing > 0) return;
     if (both->error) return done(*both->error);
     both->state.read_at = loop_.instant();
-    keep_bounded(channels_);
-    channels_[{identity, hermes}] = both->state;
     done(both->state);
   };
-  reader().consumer_channel(
+  ethereum::Reader* reader = this->reader(chain.id);
+  reader->consumer_channel(
       channel, [both, one_more](const Result<std::optional<chain::channel::Hermes>>& found) {
         if (!found.ok()) {
           both->error = found.error();
@@ -269,7 +294,7 @@ void Chains::read_channel(const Address& identity, const Address& hermes, const 
         }
         one_more();
       });
-  reader().token_balance(active_->token, channel, [both, one_more](const Result<Wei>& tokens) {
+  reader->token_balance(chain.token, channel, [both, one_more](const Result<Wei>& tokens) {
     if (!tokens.ok()) {
       both->error = tokens.error();
     } else {

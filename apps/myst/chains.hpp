@@ -82,6 +82,9 @@ class Chains {
     Instant read_at{};
   };
   void channel_state(const Address& identity, const Address& hermes, Callback<ChannelState> done);
+  // On any chain of the configuration; nothing is remembered.
+  void purse(std::uint64_t chain, const Address& identity, const Address& hermes,
+             Callback<ChannelState> done);
   // What the identity may still promise: tokens + settled - promised. `fresh` reads the chain in
   // any case; else a value of the last minute counts.
   void balance(const Address& identity, const Address& hermes, bool fresh, Callback<Wei> done);
@@ -116,8 +119,8 @@ class Chains {
   storage::RegistrationStore::Key key_of(const Address& identity) const;
   void ask_registry(const Address& identity, chain::RegistrationState stored,
                     Callback<chain::RegistrationState> done);
-  void read_channel(const Address& identity, const Address& hermes, const Address& channel,
-                    Callback<ChannelState> done);
+  void implementation_of(const Chain& chain, const Address& hermes, Callback<Address> done);
+  void read_channel(const Chain& chain, const Address& channel, Callback<ChannelState> done);
 
   platform::Loop& loop_;
   storage::Store& store_;
@@ -133,7 +136,7 @@ class Chains {
   };
   std::map<Address, Watch> watches_;  // unlocked identities: as many as the keystore has
   platform::Timer watch_timer_;
-  std::map<Address, Address> implementations_;  // of channels, by Hermes
+  std::map<std::pair<std::uint64_t, Address>, Address> implementations_;  // of channels, by Hermes
   // Bounded by kMaxRemembered each: emptied when full, and read again.
   std::map<IdentityAndHermes, ChannelState> channels_;
   std::map<Address, Wei> balances_, stakes_;

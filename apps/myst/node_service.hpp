@@ -80,6 +80,11 @@ class NodeService final : public rest::NodeApi {
               rest::Done<rest::Nothing> done) override;
   void settle_into_stake(const Address& id, std::vector<Address> hermeses, bool wait,
                          rest::Done<rest::Nothing> done) override;
+  void withdraw(rest::WithdrawRequest request, rest::Done<rest::Nothing> done) override;
+  void decrease_stake(const Address& id, const Wei& amount,
+                      rest::Done<rest::Nothing> done) override;
+  void migrate_hermes(const Address& id, rest::Done<rest::Nothing> done) override;
+  void migration_needed(const Address& id, rest::Done<bool> done) override;
   void change_beneficiary(const Address& id, std::vector<Address> hermeses,
                           const Address& beneficiary) override;
   rest::BeneficiaryChange beneficiary_change(const Address& id) const override;
@@ -132,6 +137,7 @@ class NodeService final : public rest::NodeApi {
   void read_chain_of(const Address& id);
   void settle_by(const Address& id, std::vector<Address> hermeses, bool into_stake, bool wait,
                  const char* code, rest::Done<rest::Nothing> done);
+  bool pays_now(const Address& id) const;
   void check_consumer(const Address& id, std::function<void()> good,
                       std::function<void(rest::Failure)> bad);
   void connect_now(rest::ConnectRequest request, rest::Done<rest::ConnectionInfo> done);

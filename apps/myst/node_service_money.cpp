@@ -202,6 +202,73 @@ void NodeService::settle_into_stake(const Address& id, std::vector<Address> herm
             std::move(done));
 }
 
+// A withdrawal and a session draw on the same channel: the one would outdate what the other signs.
+bool NodeService::pays_now(const Address& id) const {
+  const auto connections = parts_.executor.node().connections();
+  return std::any_of(connections.begin(), connections.end(), [&](const auto& view) {
+    return view.consumer == id && view.state != core::node::ConnectionState::NotConnected;
+  });
+}
+
+void NodeService::withdraw(rest::WithdrawRequest request, rest::Done<rest::Nothing> done) {
+  constexpr const char* kCode = "err_transactor_withdraw";
+  if (!parts_.chains.present()) return NodeApi::withdraw(std::move(request), std::move(done));
+  if (pays_now(request.provider)) {
+    return done(rest::Failure{500, kCode, "The identity is connected: disconnect it first"});
+  }
+  const auto number = [this](const char* key) {
+    return static_cast<std::uint64_t>(parts_.config.integer(key));
+  };
+  const std::uint64_t source = number("chains.2.chainID");
+  if (request.from != 0 && request.from != source) {
+    return done(
+        rest::Failure{500, kCode, "Withdrawals start from chain " + std::to_string(source)});
+  }
+  core::money::Treasury::WithdrawRequest order;
+  order.provider = request.provider;
+  order.hermes = request.hermes;
+  order.from = source;
+  order.to = request.to == 0 ? number("chains.1.chainID") : request.to;
+  order.beneficiary = request.beneficiary;
+  order.amount = request.amount;
+  parts_.treasurer.withdraw(std::move(order), [done](const std::string& problem) {
+    if (problem.empty()) return done(rest::Nothing{});
+    done(rest::Failure{500, kCode, "Withdrawal failed: " + problem});
+  });
+}
+
+void NodeService::decrease_stake(const Address& id, const Wei& amount,
+                                 rest::Done<rest::Nothing> done) {
+  if (!parts_.chains.present()) return NodeApi::decrease_stake(id, amount, std::move(done));
+  parts_.treasurer.decrease_stake(id, amount, [done](const std::string& problem) {
+    if (problem.empty()) return done(rest::Nothing{});
+    done(rest::Failure{500, "err_transactor_decrease_stake",
+                       "The stake was not decreased: " + problem});
+  });
+}
+
+void NodeService::migrate_hermes(const Address& id, rest::Done<rest::Nothing> done) {
+  if (!parts_.chains.present()) return done(rest::Nothing{});
+  if (parts_.keystore.signer(id) == nullptr) {
+    return done(rest::Failure{403, "err_id_locked", "The identity is locked: unlock it first"});
+  }
+  constexpr const char* kCode = "err_id_check_hermes_migration";
+  if (pays_now(id)) {
+    return done(rest::Failure{500, kCode, "The identity is connected: disconnect it first"});
+  }
+  parts_.treasurer.migrate(id, [done](const std::string& problem) {
+    if (problem.empty()) return done(rest::Nothing{});
+    done(rest::Failure{500, kCode, "The migration failed: " + problem});
+  });
+}
+
+void NodeService::migration_needed(const Address& id, rest::Done<bool> done) {
+  parts_.treasurer.check_migration(id, [done](const Result<bool>& needed) {
+    if (needed.ok()) return done(*needed);
+    done(chain_failure("err_id_check_hermes_migration_status", "Not known", needed.error()));
+  });
+}
+
 void NodeService::change_beneficiary(const Address& id, std::vector<Address> hermeses,
                                      const Address& beneficiary) {
   using State = rest::BeneficiaryChange::State;

@@ -33,8 +33,15 @@ Treasurer::Config Treasurer::configured(const core::NodeConfig& config, const Ch
   auto& settler = out.treasury.settler;
   if (chains.present()) {
     const Chains::Chain& chain = chains.active();
-    settler.chain = {chain.id, chain.registry, chain.hermes, chain.channel_implementation,
-                     chain.known_hermeses};
+    const auto facts = [](const Chains::Chain& one) {
+      return Settler::ChainFacts{one.id, one.registry, one.hermes, one.channel_implementation,
+                                 one.known_hermeses};
+    };
+    settler.chain = facts(chain);
+    for (const char* key : {"chains.1.chainID", "chains.2.chainID"}) {
+      const auto* one = chains.find(static_cast<std::uint64_t>(config.integer(key)));
+      if (one != nullptr) out.treasury.chains.push_back(facts(*one));
+    }
   }
   settler.check_interval = config.duration("payments.hermes.settle.check-interval");
   settler.limit = config.duration("payments.hermes.settle.timeout");
@@ -119,6 +126,14 @@ void Treasurer::tell(const Event& event) {
     if (const auto call = take(settling_, settled->request)) {
       call(settled->ok ? std::string() : settled->reason);
     }
+  } else if (const auto* checked = std::get_if<MigrationChecked>(&event)) {
+    if (const auto call = take(checking_, checked->request)) {
+      if (checked->problem.empty()) {
+        call(checked->needed);
+      } else {
+        call(Error{Errc::Unavailable, 0, "what is with the older hermes is not known"});
+      }
+    }
   } else if (const auto* taken = std::get_if<core::money::RegisterDone>(&event)) {
     if (const auto call = take(registering_, taken->request)) call(*taken);
   } else if (const auto* phase = std::get_if<RegistrationChanged>(&event)) {
@@ -171,6 +186,34 @@ void Treasurer::settle(const Address& provider, std::vector<Address> hermeses,
   settling_[id] = std::move(done);
   Treasury::SettleRequest request{id, provider, std::move(hermeses), into_stake, beneficiary};
   run([&](Treasury& treasury, Now now) { treasury.settle(now, std::move(request)); });
+}
+
+void Treasurer::withdraw(Treasury::WithdrawRequest request, SettleDone done) {
+  if (!chains_.present()) return done(kNoChain.what);
+  request.request = next_request_++;
+  settling_[request.request] = std::move(done);
+  run([&](Treasury& treasury, Now now) { treasury.withdraw(now, std::move(request)); });
+}
+
+void Treasurer::decrease_stake(const Address& provider, const Wei& amount, SettleDone done) {
+  if (!chains_.present()) return done(kNoChain.what);
+  const std::uint64_t id = next_request_++;
+  settling_[id] = std::move(done);
+  run([&](Treasury& treasury, Now now) { treasury.decrease_stake(now, id, provider, amount); });
+}
+
+void Treasurer::migrate(const Address& identity, SettleDone done) {
+  if (!chains_.present()) return done({});
+  const std::uint64_t id = next_request_++;
+  settling_[id] = std::move(done);
+  run([&](Treasury& treasury, Now now) { treasury.migrate(now, id, identity); });
+}
+
+void Treasurer::check_migration(const Address& identity, std::function<void(Result<bool>)> done) {
+  if (!chains_.present()) return done(false);
+  const std::uint64_t id = next_request_++;
+  checking_[id] = std::move(done);
+  run([&](Treasury& treasury, Now now) { treasury.check_migration(now, id, identity); });
 }
 
 void Treasurer::register_identity(Registrar::Order order, RegisterDone done) {
@@ -314,13 +357,24 @@ void Treasurer::execute(ReadQueue&& action) {
 void Treasurer::execute(ReadChannel&& action) {
   ethereum::Reader* reader = chains_.reader(action.chain);
   if (reader == nullptr) return answer(action.id, Result<Outcome>(kNoChain));
-  reader->provider_channel(action.hermes,
-                           payment::provider_channel_id(action.provider, action.hermes),
-                           ethereum::BlockTag::Pending,
-                           [this, id = action.id](const Result<chain::hermes::Channel>& channel) {
-                             if (!channel.ok()) return answer(id, Result<Outcome>(channel.error()));
-                             answer(id, Outcome(ChannelAmounts{channel->settled, channel->stake}));
-                           });
+  const Digest32 channel = action.withdrawal
+                               ? payment::withdrawal_channel_id(action.provider, action.hermes)
+                               : payment::provider_channel_id(action.provider, action.hermes);
+  reader->provider_channel(
+      action.hermes, channel, ethereum::BlockTag::Pending,
+      [this, id = action.id](const Result<chain::hermes::Channel>& found) {
+        if (!found.ok()) return answer(id, Result<Outcome>(found.error()));
+        answer(id, Outcome(ChannelAmounts{found->settled, found->stake, found->last_used_nonce}));
+      });
+}
+
+void Treasurer::execute(ReadPurse&& action) {
+  if (chains_.find(action.chain) == nullptr) return answer(action.id, Result<Outcome>(kNoChain));
+  chains_.purse(action.chain, action.identity, action.hermes,
+                [this, id = action.id](const Result<Chains::ChannelState>& state) {
+                  if (!state.ok()) return answer(id, Result<Outcome>(state.error()));
+                  answer(id, Outcome(Purse{state->tokens, state->settled, state->deployed}));
+                });
 }
 
 void Treasurer::execute(ReadHermesFee&& action) {
@@ -406,6 +460,44 @@ void Treasurer::execute(StorePromise&& action) {
         return tables.promises.put(a.promise, a.claimed, now);
       },
       status_answerer(action.id));
+}
+
+void Treasurer::execute(StoreOwnPayment&& action) {
+  const Address identity = action.record.consumer, hermes = action.hermes;
+  const Wei total = action.grand_total;
+  const ActionId id = action.id;
+  store_.run<Status>(
+      [a = std::move(action)](storage::Tables& tables) {
+        return tables.money.put_payment(a.record, a.chain, a.hermes, a.grand_total);
+      },
+      [this, id, identity, hermes, total](const Status& status) {
+        if (status.ok()) chains_.promised(identity, hermes, total);
+        status_answerer(id)(status);
+      });
+}
+
+void Treasurer::execute(LoadOwnPayment&& action) {
+  using Found = Result<std::optional<core::PaymentRecord>>;
+  store_.run<Found>(
+      [provider = action.provider](storage::Tables& tables) {
+        return tables.money.own_payment(provider);
+      },
+      [this, id = action.id](const Found& found) {
+        if (!found.ok()) return answer(id, Result<Outcome>(found.error()));
+        std::vector<Claim> own;
+        if (const auto& one = *found) {
+          own.push_back({one->provider, one->agreement, one->total, one->message, one->r});
+        }
+        answer(id, Outcome(std::move(own)));
+      });
+}
+
+void Treasurer::execute(LoadPromised&& action) {
+  store_.run<Result<Wei>>(
+      [a = action](storage::Tables& tables) {
+        return tables.money.grand_total(a.chain, a.identity, a.hermes);
+      },
+      answerer<Wei>(action.id));
 }
 
 void Treasurer::execute(StoreSettlement&& action) {

@@ -55,6 +55,11 @@ class Treasurer {
   using SettleDone = std::function<void(const std::string& problem)>;
   void settle(const Address& provider, std::vector<Address> hermeses,
               std::optional<Address> beneficiary, bool into_stake, SettleDone done);
+  // Empty once Hermes has promised it; zero hermes: the active one.
+  void withdraw(core::money::Treasury::WithdrawRequest request, SettleDone done);
+  void decrease_stake(const Address& provider, const Wei& amount, SettleDone done);
+  void migrate(const Address& identity, SettleDone done);
+  void check_migration(const Address& identity, std::function<void(Result<bool>)> done);
   using RegisterDone = std::function<void(const core::money::RegisterDone&)>;
   void register_identity(core::money::Registrar::Order order, RegisterDone done);
 
@@ -106,6 +111,10 @@ class Treasurer {
   void execute(core::money::FindOperator&& action);
   void execute(core::money::FindFee&& action);
   void execute(core::money::ReadChannel&& action);
+  void execute(core::money::ReadPurse&& action);
+  void execute(core::money::StoreOwnPayment&& action);
+  void execute(core::money::LoadOwnPayment&& action);
+  void execute(core::money::LoadPromised&& action);
   void execute(core::money::ReadHermesFee&& action);
   void execute(core::money::ReadBeneficiary&& action);
   void execute(core::money::ReadRegistryNonce&& action);
@@ -134,6 +143,7 @@ class Treasurer {
   std::map<std::uint64_t, std::function<void(Status)>> exchanges_;
   std::map<std::uint64_t, SettleDone> settling_;
   std::map<std::uint64_t, RegisterDone> registering_;
+  std::map<std::uint64_t, std::function<void(Result<bool>)>> checking_;
   std::uint64_t next_request_ = 1;
   bool draining_ = false;
 };

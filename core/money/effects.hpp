@@ -14,6 +14,7 @@
 #include "core/base/time.hpp"
 #include "core/identity/signer.hpp"
 #include "core/money/calls.hpp"
+#include "core/session/record.hpp"
 
 namespace myst::core::money {
 
@@ -45,6 +46,13 @@ struct ReadChannel {
   ActionId id;
   std::uint64_t chain = 0;
   Address provider, hermes;
+  bool withdrawal = false;  // its channel for withdrawals
+};
+// What is on a consumer's channel. Answer: Purse.
+struct ReadPurse {
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address identity, hermes;
 };
 struct ReadHermesFee {  // for settling that amount. Answer: Wei
   ActionId id;
@@ -111,6 +119,24 @@ struct StorePromise {
   StoredPromise promise;
   std::optional<Wei> claimed;  // agreement total that is exchanged now
 };
+// A promise to ourselves, before Hermes sees it: the message with its R, and the new grand total of
+// the channel it draws on, in one transaction. Answer: Done.
+struct StoreOwnPayment {
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address hermes;
+  PaymentRecord record;
+  Wei grand_total;
+};
+struct LoadOwnPayment {  // the latest such. Answer: vector<Claim>, empty or one
+  ActionId id;
+  Address provider;
+};
+struct LoadPromised {  // by our own books, on that channel. Answer: Wei
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address identity, hermes;
+};
 struct StoreSettlement {  // Answer: Done
   ActionId id;
   SettlementRecord record;
@@ -124,7 +150,8 @@ using Action =
     std::variant<CheckEligible, ReadRegistrations, CheckRegistry, CallHermes, FindOperator, FindFee,
                  ReadChannel, ReadHermesFee, ReadBeneficiary, ReadRegistryNonce, CallTransactor,
                  ReadQueue, FindSettlements, LoadPromises, LoadClaims, StorePromise,
-                 StoreSettlement, LoadPayoutWallet>;
+                 StoreSettlement, LoadPayoutWallet, ReadPurse, StoreOwnPayment, LoadOwnPayment,
+                 LoadPromised>;
 
 struct Done {};
 // Shared: a variant in a variant is more than gcc 12 follows, and it warns of what cannot be.
@@ -137,10 +164,15 @@ struct Yes {
 };
 struct ChannelAmounts {
   Wei settled, stake;
+  U256 nonce;  // the last one used
+};
+struct Purse {
+  Wei tokens, settled;
+  bool open = false;  // there is a contract on its address
 };
 using Outcome = std::variant<Done, HermesAnswer, Address, Fee, Wei, ChannelAmounts, Queued,
                              QueueEntry, std::vector<SettlementRecord>, std::vector<StoredPromise>,
-                             std::vector<Claim>, Yes, std::vector<RegistrationStatus>>;
+                             std::vector<Claim>, Yes, std::vector<RegistrationStatus>, Purse>;
 
 // --- events
 
@@ -151,10 +183,15 @@ struct ExchangeDone {  // of submit()
 struct EarningsChanged {
   Address provider;
 };
-struct SettleDone {  // of settle()
+struct SettleDone {  // of settle(), withdraw(), decrease_stake(), migrate()
   std::uint64_t request = 0;
   bool ok = false;
   std::string reason;  // why not, or what there was to say
+};
+struct MigrationChecked {  // of check_migration()
+  std::uint64_t request = 0;
+  std::string problem;  // not empty: nobody knows
+  bool needed = false;
 };
 struct RegisterDone {  // of register_identity(): whether the transactor took it
   std::uint64_t request = 0;
@@ -175,7 +212,7 @@ struct Note {
   std::string text;
   Address provider;
 };
-using Event = std::variant<ExchangeDone, EarningsChanged, SettleDone, RegisterDone,
-                           RegistrationChanged, Settled, Note>;
+using Event = std::variant<ExchangeDone, EarningsChanged, SettleDone, MigrationChecked,
+                           RegisterDone, RegistrationChanged, Settled, Note>;
 
 }  // namespace myst::core::money

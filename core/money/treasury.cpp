@@ -5,8 +5,27 @@
 
 #include "core/payment/channel.hpp"
 #include "core/payment/recovery.hpp"
+#include "core/payment/signed_requests.hpp"
 
 namespace myst::core::money {
+namespace {
+
+Withdrawer::Config withdrawals_of(const Treasury::Config& config) {
+  Withdrawer::Config out;
+  out.chains = config.chains;
+  out.first_check = config.settler.first_check;
+  out.check_interval = config.settler.check_interval;
+  out.limit = config.settler.limit;
+  return out;
+}
+
+Migrator::Config migration_of(const Treasury::Config& config) {
+  Migrator::Config out;
+  out.chain = config.settler.chain;
+  return out;
+}
+
+}  // namespace
 
 Treasury::Treasury(const Config& config, Rng& rng)
     : config_(config),
@@ -38,7 +57,17 @@ Treasury::Treasury(const Config& config, Rng& rng)
                      channel.read = true;
                      fx_.emit(EarningsChanged{provider});
                    }}),
-      registrar_(fx_, config.settler.chain, config.registrar) {}
+      registrar_(fx_, config.settler.chain, config.registrar),
+      withdrawer_(
+          fx_, rng, withdrawals_of(config),
+          [this](std::uint64_t chain, const Address& provider, const Address& hermes) {
+            return stored_withdrawal(chain, provider, hermes);
+          },
+          [this](const StoredPromise& promise) { keep(promise); }),
+      migrator_(fx_, migration_of(config), withdrawer_,
+                [this](std::uint64_t chain, const Address& provider, const Address& hermes) {
+                  return stored_withdrawal(chain, provider, hermes);
+                }) {}
 
 const StoredPromise* Treasury::stored(std::uint64_t chain, const Address& provider,
                                       const Address& hermes) const {
@@ -46,8 +75,26 @@ const StoredPromise* Treasury::stored(std::uint64_t chain, const Address& provid
   return found == channels_.end() || !found->second.promise ? nullptr : &*found->second.promise;
 }
 
+const StoredPromise* Treasury::stored_withdrawal(std::uint64_t chain, const Address& provider,
+                                                 const Address& hermes) const {
+  const auto found = withdrawals_.find({chain, provider, hermes});
+  return found == withdrawals_.end() ? nullptr : &found->second;
+}
+
+std::shared_ptr<const Signer> Treasury::signer_of(const Address& identity) const {
+  const auto found = signers_.find(identity);
+  return found == signers_.end() ? nullptr : found->second;
+}
+
 void Treasury::keep(const StoredPromise& promise) {
   const Key key{promise.promise.promise.chain_id, promise.provider, promise.hermes};
+  if (promise.promise.promise.channel ==
+      payment::withdrawal_channel_id(promise.provider, promise.hermes)) {
+    if (withdrawals_.count(key) == 0 && withdrawals_.size() >= kMaxChannels) return;
+    StoredPromise& held = withdrawals_[key];
+    if (promise.promise.promise.amount >= held.promise.promise.amount) held = promise;
+    return;
+  }
   if (channels_.count(key) == 0 && channels_.size() >= kMaxChannels) return;
   Channel& channel = channels_[key];
   if (channel.promise && promise.promise.promise.amount < channel.promise->promise.promise.amount) {
@@ -272,6 +319,80 @@ void Treasury::register_identity(Now now, Registrar::Order order) {
   registrar_.start(now, std::move(order));
 }
 
+void Treasury::withdraw(Now now, WithdrawRequest request) {
+  Withdrawer::Order order{request.provider,
+                          request.hermes,
+                          request.from,
+                          request.to,
+                          request.beneficiary,
+                          request.amount,
+                          signer_of(request.provider)};
+  withdrawer_.start(now, std::move(order),
+                    [this, id = request.request](Now, const std::string& problem) {
+                      fx_.emit(SettleDone{id, problem.empty(), problem});
+                    });
+}
+
+void Treasury::decrease_stake(Now, std::uint64_t request, const Address& provider,
+                              const Wei& amount) {
+  const auto refuse = [this, request](const std::string& why) {
+    fx_.emit(SettleDone{request, false, why});
+  };
+  const auto signer = signer_of(provider);
+  if (signer == nullptr) return refuse("the identity is locked: unlock it first");
+  const Settler::ChainFacts& chain = config_.settler.chain;
+  fx_.ask(ReadChannel{0, chain.id, provider, chain.hermes}, [this, refuse, request, signer, amount,
+                                                             &chain](Now, Result<Outcome>& read) {
+    const auto channel = outcome_of<ChannelAmounts>(read);
+    if (!channel.ok()) return refuse("the stake could not be read");
+    if (amount > channel->stake) return refuse("the stake is smaller than that");
+    fx_.ask(FindFee{0, chain.id, FeeKind::DecreaseStake},
+            [this, refuse, request, signer, amount, &chain,
+             nonce = U256::saturating_add(channel->nonce, U256(1u))](Now, Result<Outcome>& found) {
+              const auto fee = outcome_of<Fee>(found);
+              if (!fee.ok()) return refuse("the fee for decreasing a stake is not known");
+              DecreaseStake call;
+              call.chain = chain.id;
+              call.hermes = chain.hermes;
+              call.provider = signer->address();
+              call.channel = payment::provider_channel_id(call.provider, chain.hermes);
+              call.amount = amount;
+              call.fee = fee->amount;
+              call.nonce = nonce;
+              const auto signature = payment::sign_terms(
+                  *signer, payment::StakeDecreaseTerms{call.chain, call.channel, call.amount,
+                                                       call.fee, call.nonce});
+              if (!signature.ok()) return refuse("the request could not be signed");
+              call.signature = *signature;
+              fx_.ask(CallTransactor{0, chain.id, std::move(call)},
+                      [this, refuse, request](Now, Result<Outcome>& taken) {
+                        if (taken.ok()) return fx_.emit(SettleDone{request, true, {}});
+                        const std::string& why = fx_.refusal();
+                        refuse(why.empty() ? std::string(taken.error().what) : why);
+                      });
+            });
+  });
+}
+
+void Treasury::migrate(Now now, std::uint64_t request, const Address& identity) {
+  migrator_.start(now, identity, signer_of(identity),
+                  [this, request](Now, const std::string& problem) {
+                    fx_.emit(SettleDone{request, problem.empty(), problem});
+                  });
+}
+
+void Treasury::check_migration(Now now, std::uint64_t request, const Address& identity) {
+  migrator_.check(now, identity, [this, request](Now, const Result<bool>& needed) {
+    MigrationChecked out{request, {}, false};
+    if (needed.ok()) {
+      out.needed = *needed;
+    } else {
+      out.problem = needed.error().what;
+    }
+    fx_.emit(std::move(out));
+  });
+}
+
 void Treasury::settle(Now now, SettleRequest request) {
   struct All {
     std::size_t missing = 0, good = 0;
@@ -304,6 +425,8 @@ void Treasury::handle_timeout(Now now) {
   desk_.handle_timeout(now);
   settler_.handle_timeout(now);
   registrar_.handle_timeout(now);
+  withdrawer_.handle_timeout(now);
+  migrator_.handle_timeout(now);
   if (claims_at_ && now.instant >= *claims_at_) {
     claims_at_.reset();
     // What is being worked on will be found exchanged, or be answered the same way twice.
@@ -317,7 +440,8 @@ void Treasury::handle_timeout(Now now) {
 }
 
 std::optional<Instant> Treasury::next_timeout() const {
-  return earliest(earliest(claims_at_, registrar_.next_timeout()),
+  return earliest(earliest(earliest(claims_at_, registrar_.next_timeout()),
+                           earliest(withdrawer_.next_timeout(), migrator_.next_timeout())),
                   earliest(desk_.next_timeout(), settler_.next_timeout()));
 }
 

@@ -19,9 +19,11 @@
 #include <string>
 #include <vector>
 
+#include "core/money/migrator.hpp"
 #include "core/money/promise_desk.hpp"
 #include "core/money/registrar.hpp"
 #include "core/money/settler.hpp"
+#include "core/money/withdrawer.hpp"
 
 namespace myst::core::money {
 
@@ -30,7 +32,8 @@ class Treasury {
   struct Config {
     Settler::Config settler;
     SettleLimits limits;
-    Registrar::Config registrar;  // its chain is the settler's
+    Registrar::Config registrar;              // its chain is the settler's
+    std::vector<Settler::ChainFacts> chains;  // that one, and others to withdraw to
     Duration claim_retry = std::chrono::minutes{5};
   };
   static constexpr std::size_t kMaxChannels = 4096;  // full: a channel more is not shown
@@ -60,6 +63,19 @@ class Treasury {
     std::optional<Address> beneficiary;
   };
   void settle(Now now, SettleRequest request);  // -> SettleDone, when all are through
+  struct WithdrawRequest {
+    std::uint64_t request = 0;
+    Address provider, hermes;  // zero: the active one
+    std::uint64_t from = 0, to = 0;
+    Address beneficiary;
+    std::optional<Wei> amount;  // nullopt: everything
+  };
+  void withdraw(Now now, WithdrawRequest request);  // -> SettleDone, once Hermes has promised it
+  // -> SettleDone, when the transactor has taken it.
+  void decrease_stake(Now now, std::uint64_t request, const Address& provider, const Wei& amount);
+  // From an older Hermes to the active one. -> SettleDone; MigrationChecked.
+  void migrate(Now now, std::uint64_t request, const Address& identity);
+  void check_migration(Now now, std::uint64_t request, const Address& identity);
   // -> RegisterDone, and RegistrationChanged as it goes on.
   void register_identity(Now now, Registrar::Order order);
   // One that was in progress when the last run ended.
@@ -100,6 +116,9 @@ class Treasury {
   };
   const StoredPromise* stored(std::uint64_t chain, const Address& provider,
                               const Address& hermes) const;
+  const StoredPromise* stored_withdrawal(std::uint64_t chain, const Address& provider,
+                                         const Address& hermes) const;
+  std::shared_ptr<const Signer> signer_of(const Address& identity) const;
   void received(Now now, const StoredPromise& promise);
   void keep(const StoredPromise& promise);
   void read_channel(Now now, const Key& key);
@@ -113,6 +132,7 @@ class Treasury {
   Rng& rng_;
   EffectQueue fx_;
   std::map<Key, Channel> channels_;
+  std::map<Key, StoredPromise> withdrawals_;  // bounded like the channels
   std::map<Address, std::shared_ptr<const Signer>> signers_;
   std::set<Address> registered_, recovered_;
   bool loaded_ = false;
@@ -120,6 +140,8 @@ class Treasury {
   PromiseDesk desk_;
   Settler settler_;
   Registrar registrar_;
+  Withdrawer withdrawer_;
+  Migrator migrator_;
 };
 
 }  // namespace myst::core::money

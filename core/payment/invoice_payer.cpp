@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/text.hpp"
+#include "core/payment/payment_message.hpp"
 
 namespace myst::core {
 namespace {
@@ -95,31 +96,14 @@ Status InvoicePayer::pay(Now now, const payment::Invoice& invoice, const pb::Inv
   promise.amount = *amount;
   promise.fee = invoice.transactor_fee;
   promise.hashlock = invoice.hashlock;
-  MYST_TRY_ASSIGN(const Signature promise_signature, payment::sign_promise(*signer_, promise));
-  payment::ExchangeMessage message;
-  message.chain_id = invoice.chain_id;
-  message.promise_hash = payment::promise_hash(promise);
-  message.agreement_id = invoice.agreement_id;
-  message.agreement_total = invoice.agreement_total;
-  message.provider = invoice.provider;
-  message.hermes = config_.hermes;
-  MYST_TRY_ASSIGN(const Signature signature, payment::sign_exchange(*signer_, message));
-
-  pb::ExchangeMessage out;
-  pb::Promise p;
-  p.channel_id = to_bytes(channel.bytes());
-  p.amount = promise.amount.to_string();
-  p.fee = promise.fee.to_string();
-  p.hashlock = to_bytes(promise.hashlock);
-  p.chain_id = static_cast<std::int64_t>(promise.chain_id);
-  p.signature = to_bytes(promise_signature);
-  out.promise = std::move(p);
+  MYST_TRY_ASSIGN(pb::ExchangeMessage out,
+                  signed_payment(*signer_, promise,
+                                 {invoice.chain_id, invoice.agreement_id, invoice.agreement_total,
+                                  invoice.provider, config_.hermes}));
+  // Copied as the invoice writes them.
   out.agreement_id = wire.agreement_id;
   out.agreement_total = wire.agreement_total;
   out.provider = wire.provider;
-  out.signature = to_hex(signature);
-  out.hermes_id = config_.hermes.to_checksum();
-  out.chain_id = wire.chain_id;
 
   Pending item{next_token_++, out.encode(), invoice.agreement_total,
                now.instant + config_.payment.consumer_pause};

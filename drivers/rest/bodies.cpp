@@ -326,6 +326,30 @@ Result<SettleBody> parse_settle(std::string_view body) {
   return out;
 }
 
+Result<WithdrawBody> parse_withdraw(std::string_view body) {
+  MYST_TRY_ASSIGN(const json::Document document, parse_first_value(body));
+  Members members(document.root());
+  WithdrawBody out;
+  out.provider_id = members.text_or_empty("provider_id");
+  out.hermes_id = members.text_or_empty("hermes_id");
+  out.beneficiary = members.text_or_empty("beneficiary");
+  out.amount = members.text_or_empty("amount");
+  out.from = members.integer("from_chain_id").value_or(0);
+  out.to = members.integer("to_chain_id").value_or(0);
+  if (!members.good()) return kBad;
+  return out;
+}
+
+Result<StakeBody> parse_decrease_stake(std::string_view body) {
+  MYST_TRY_ASSIGN(const json::Document document, parse_first_value(body));
+  Members members(document.root());
+  StakeBody out;
+  out.id = members.text_or_empty("id");
+  out.amount = members.amount("amount").value_or(Wei());
+  if (!members.good()) return kBad;
+  return out;
+}
+
 Result<BeneficiaryBody> parse_beneficiary_change(std::string_view body) {
   MYST_TRY_ASSIGN(const json::Document document, parse_first_value(body));
   Members members(document.root());

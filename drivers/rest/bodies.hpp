@@ -68,6 +68,18 @@ struct SettleBody {
 };
 Result<SettleBody> parse_settle(std::string_view body);
 
+struct WithdrawBody {
+  std::string provider_id, hermes_id, beneficiary, amount;
+  std::int64_t from = 0, to = 0;
+};
+Result<WithdrawBody> parse_withdraw(std::string_view body);
+
+struct StakeBody {
+  std::string id;
+  Wei amount;
+};
+Result<StakeBody> parse_decrease_stake(std::string_view body);
+
 struct BeneficiaryBody {
   std::string beneficiary;
   std::vector<Address> hermeses;  // empty: every known one

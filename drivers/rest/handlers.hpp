@@ -38,6 +38,7 @@ void post_register(Api& api, const ExchangePtr& exchange);
 void put_balance_refresh(Api& api, const ExchangePtr& exchange);
 void post_export(Api& api, const ExchangePtr& exchange);
 void post_import(Api& api, const ExchangePtr& exchange);
+void post_migrate_hermes(Api& api, const ExchangePtr& exchange);
 void get_migration_status(Api& api, const ExchangePtr& exchange);
 
 // handlers_money.cpp
@@ -54,6 +55,8 @@ void post_settle_sync(Api& api, const ExchangePtr& exchange);
 void post_settle_async(Api& api, const ExchangePtr& exchange);
 void post_stake_increase_sync(Api& api, const ExchangePtr& exchange);
 void post_stake_increase_async(Api& api, const ExchangePtr& exchange);
+void post_withdraw(Api& api, const ExchangePtr& exchange);
+void post_stake_decrease(Api& api, const ExchangePtr& exchange);
 void get_settle_history(Api& api, const ExchangePtr& exchange);
 
 // handlers_connection.cpp

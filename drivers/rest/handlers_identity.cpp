@@ -167,8 +167,17 @@ void post_import(Api& api, const ExchangePtr& exchange) {
       answer<Address>(exchange, [](Exchange& e, const Address& id) { send_ref(e, id); }));
 }
 
-void get_migration_status(Api&, const ExchangePtr& exchange) {
-  exchange->send_json(200, R"({"status":"finished"})");
+void post_migrate_hermes(Api& api, const ExchangePtr& exchange) {
+  api.node().migrate_hermes(Address::parse_lenient(exchange->parameter(0)),
+                            answer_empty(exchange, 200));
+}
+
+void get_migration_status(Api& api, const ExchangePtr& exchange) {
+  api.node().migration_needed(
+      Address::parse_lenient(exchange->parameter(0)),
+      answer<bool>(exchange, [](Exchange& e, bool needed) {
+        e.send_json(200, needed ? R"({"status":"required"})" : R"({"status":"finished"})");
+      }));
 }
 
 }  // namespace myst::rest

@@ -243,6 +243,56 @@ void post_stake_increase_async(Api& api, const ExchangePtr& exchange) {
          200);
 }
 
+// node: tequilapi/contract/transactor.go, WithdrawRequest.Validate.
+void post_withdraw(Api& api, const ExchangePtr& exchange) {
+  const auto body = parse_withdraw(exchange->request().body);
+  if (!body.ok()) return exchange->fail_parse();
+  WithdrawRequest request;
+  std::vector<FieldFault> faults;
+  const auto address = [&](const char* name, const std::string& text, Address& out) {
+    const auto parsed = Address::parse(text);
+    if (text.empty()) {
+      faults.push_back({name, "required", ""});
+    } else if (!parsed.ok() || parsed->is_zero()) {
+      faults.push_back({name, "invalid_value", "'" + std::string(name) + "' is no address"});
+    } else {
+      out = *parsed;
+    }
+  };
+  address("hermes_id", body->hermes_id, request.hermes);
+  address("provider_id", body->provider_id, request.provider);
+  address("beneficiary", body->beneficiary, request.beneficiary);
+  const auto chain = [&](const char* name, std::int64_t id, std::uint64_t& out) {
+    constexpr std::int64_t kKnown[] = {0, 1, 5, 137, 80001, 80002};
+    const auto& config = api.node().config();
+    if (std::find(std::begin(kKnown), std::end(kKnown), id) == std::end(kKnown) &&
+        id != config.integer("chains.1.chainID") && id != config.integer("chains.2.chainID")) {
+      faults.push_back({name, "invalid_value", "'" + std::string(name) + "' is no known chain"});
+    }
+    out = static_cast<std::uint64_t>(id);
+  };
+  chain("from_chain_id", body->from, request.from);
+  chain("to_chain_id", body->to, request.to);
+  if (!body->amount.empty()) {
+    const auto amount = U256::parse(body->amount);
+    const Wei most = Wei::saturating_mul(Wei(1000000000000000000u), Wei(99));
+    if (!amount.ok() || amount->is_zero() || *amount > most) {
+      faults.push_back({"amount", "invalid_value", "'amount' is wei as text, at most 99 MYST"});
+    } else {
+      request.amount = *amount;
+    }
+  }
+  if (!faults.empty()) return exchange->fail_validation(faults);
+  api.node().withdraw(request, answer_empty(exchange, 200));
+}
+
+void post_stake_decrease(Api& api, const ExchangePtr& exchange) {
+  const auto body = parse_decrease_stake(exchange->request().body);
+  if (!body.ok()) return exchange->fail_parse();
+  api.node().decrease_stake(Address::parse_lenient(body->id), body->amount,
+                            answer_empty(exchange, 202));
+}
+
 void get_settle_history(Api& api, const ExchangePtr& exchange) {
   const auto asked = read_page(*exchange);
   if (!asked) return;

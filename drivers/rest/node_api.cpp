@@ -28,6 +28,15 @@ void NodeApi::settle(const Address&, std::vector<Address>, bool wait, Done<Nothi
 void NodeApi::settle_into_stake(const Address&, std::vector<Address>, bool, Done<Nothing> done) {
   done(no_chain("err_transactor_settle_into_stake", "There is nothing to settle"));
 }
+void NodeApi::withdraw(WithdrawRequest, Done<Nothing> done) {
+  done(no_chain("err_transactor_withdraw", "There is nothing to withdraw"));
+}
+void NodeApi::decrease_stake(const Address&, const Wei&, Done<Nothing> done) {
+  done(no_chain("err_transactor_decrease_stake", "There is no stake"));
+}
+// Where there is no Hermes, there is none to leave.
+void NodeApi::migrate_hermes(const Address&, Done<Nothing> done) { done(Nothing{}); }
+void NodeApi::migration_needed(const Address&, Done<bool> done) { done(false); }
 void NodeApi::change_beneficiary(const Address&, std::vector<Address>, const Address&) {}
 BeneficiaryChange NodeApi::beneficiary_change(const Address&) const { return {}; }
 // Without a transactor nobody can register, for free or otherwise.

@@ -96,6 +96,12 @@ struct FeeReport {
   std::uint32_t hermes_per_10000 = 0;
 };
 
+struct WithdrawRequest {
+  Address provider, hermes, beneficiary;
+  std::uint64_t from = 0, to = 0;  // 0: chain 2, chain 1
+  std::optional<Wei> amount;       // nullopt: everything
+};
+
 struct SettlementFilter {
   std::optional<WallTime> from, to;  // inclusive
   std::optional<Address> provider, hermes;
@@ -317,6 +323,12 @@ class NodeApi {
                       Done<Nothing> done);
   virtual void settle_into_stake(const Address& id, std::vector<Address> hermeses, bool wait,
                                  Done<Nothing> done);
+  // Out of the identity's own channel. Errors: err_transactor_withdraw.
+  virtual void withdraw(WithdrawRequest request, Done<Nothing> done);
+  virtual void decrease_stake(const Address& id, const Wei& amount, Done<Nothing> done);
+  // From an older Hermes to the active one. Errors: err_id_locked, err_id_check_hermes_migration.
+  virtual void migrate_hermes(const Address& id, Done<Nothing> done);
+  virtual void migration_needed(const Address& id, Done<bool> done);
   // With the next settlement, in the background; how it went: beneficiary_change().
   virtual void change_beneficiary(const Address& id, std::vector<Address> hermeses,
                                   const Address& beneficiary);

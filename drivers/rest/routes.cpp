@@ -38,6 +38,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/identities/{id}/beneficiary-async", get_payout_wallet},
     {"POST", "/identities/{id}/beneficiary-async", post_payout_wallet},
     {"GET", "/identities/{id}/eligibility", get_eligibility},
+    {"POST", "/identities/{id}/migrate-hermes", post_migrate_hermes},
     {"GET", "/identities/{id}/migrate-hermes/status", get_migration_status},
     {"GET", "/connection", get_connection},
     {"PUT", "/connection", put_connection},
@@ -71,8 +72,10 @@ constexpr Route kRoutes[] = {
     {"POST", "/transactor/settle/sync", post_settle_sync},
     {"POST", "/transactor/settle/async", post_settle_async},
     {"GET", "/transactor/settle/history", get_settle_history},
+    {"POST", "/transactor/settle/withdraw", post_withdraw},
     {"POST", "/transactor/stake/increase/sync", post_stake_increase_sync},
     {"POST", "/transactor/stake/increase/async", post_stake_increase_async},
+    {"POST", "/transactor/stake/decrease", post_stake_decrease},
     {"GET", "/transactor/chain-summary", get_chain_summary},
 };
 

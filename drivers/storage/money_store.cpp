@@ -49,6 +49,18 @@ Result<std::optional<core::PaymentRecord>> MoneyStore::payment(Role role, const 
   return std::optional<core::PaymentRecord>(std::move(record));
 }
 
+Result<std::optional<core::PaymentRecord>> MoneyStore::own_payment(const Address& identity) {
+  MYST_TRY_ASSIGN(Statement query,
+                  database_.prepare("SELECT agreement FROM agreements WHERE role = 1 AND"
+                                    " provider = ?1 AND consumer = ?1 ORDER BY updated DESC"
+                                    " LIMIT 1"));
+  query.bind(1, ByteSpan(identity.bytes()));
+  MYST_TRY_ASSIGN(const bool row, query.step());
+  if (!row) return std::optional<core::PaymentRecord>();
+  MYST_TRY_ASSIGN(const U256 agreement, U256::from_bytes(query.blob(0)));
+  return payment(Role::Consumer, agreement, identity);
+}
+
 Status MoneyStore::put(Role role, const core::PaymentRecord& record) {
   MYST_TRY_ASSIGN(const auto before, payment(role, record.agreement, record.provider));
   if (before && record.total < before->total) {

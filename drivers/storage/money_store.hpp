@@ -34,6 +34,8 @@ class MoneyStore {
   Status put_accepted(const core::PaymentRecord& record);
   Result<std::optional<core::PaymentRecord>> payment(Role role, const U256& agreement,
                                                      const Address& provider);
+  // The latest payment of an identity to itself (a withdrawal).
+  Result<std::optional<core::PaymentRecord>> own_payment(const Address& identity);
   // Consumer: what others know that was promised on a channel. A smaller amount changes nothing.
   Status raise_grand_total(std::uint64_t chain, const Address& identity, const Address& hermes,
                            const Wei& amount);

@@ -39,7 +39,7 @@ function freePort() {
 
 class Hub {
   constructor(world, folder) {
-    Object.assign(this, { world, folder, log: '' });
+    Object.assign(this, { world, folder, log: '', flags: [], known: [] });
     this.key = world.person('who pays for transactions');
     fs.writeFileSync(`${folder}/operator.key`, world.operator.privateKey, { mode: 0o600 });
     fs.writeFileSync(`${folder}/transactor.key`, `${bare(this.key.privateKey)}\n`, { mode: 0o600 });
@@ -52,15 +52,15 @@ class Hub {
     fs.writeFileSync(`${this.folder}/chain.json`, JSON.stringify({
       chain_id: CHAIN_ID, registry: world.registry.target, token: world.token.target, hermes: world.hermes.target,
       channel_implementation: world.channelImplementation.target, hermes_implementation: world.hermesImplementation.target,
-      promise_collector: this.collector.target, known_hermeses: [world.hermes.target], rpc: [world.rpcUrl],
+      promise_collector: this.collector.target, known_hermeses: [world.hermes.target, ...this.known], rpc: [world.rpcUrl],
     }));
-    this.port = await freePort();
+    this.port = this.port || await freePort();
   }
 
   async start() {
     this.child = spawn(PROGRAM, [
       '--name=suite', '--listen=127.0.0.1', `--http-port=${this.port}`, '--broker-listen=0', '--stun-port=0', '--port-check-port=0',
-      `--data-dir=${this.folder}/data`, `--contracts=${this.folder}/chain.json`, `--hermes-key=${this.folder}/operator.key`,
+      `--data-dir=${this.folder}/data`, `--contracts=${this.folder}/chain.json`, ...this.flags, `--hermes-key=${this.folder}/operator.key`,
       `--transactor-key=${this.folder}/transactor.key`, `--registration-fee=${REGISTRATION_FEE}`, `--settlement-fee=${SETTLEMENT_FEE}`,
       '--price=60000000000000,100000000000000000'], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (text) => { this.log += text; });
@@ -334,4 +334,4 @@ const all = {
   },
 };
 
-module.exports = { tests: all };
+module.exports = { Hub, PROGRAM, REGISTRATION_FEE, SETTLEMENT_FEE, freePort, people, tests: all };

@@ -51,7 +51,7 @@ async function endpoint(target) {
 }
 
 // Runs a node on the world's contracts for the time of `body(node)`.
-async function withNode(world, { rpc, folder }, body) {
+async function withNode(world, { rpc, folder, known = [world.hermes], flags = [] }, body) {
   const port = await freePort();
   const address = (contract) => contract.target;
   const child = spawn(PROGRAM, [
@@ -60,7 +60,7 @@ async function withNode(world, { rpc, folder }, body) {
     '--broker-address=nats://127.0.0.1:1', `--chain-id=${CHAIN_ID}`, `--chains.2.chainID=${CHAIN_ID}`,
     `--chains.2.registry=${address(world.registry)}`, `--chains.2.hermes=${address(world.hermes)}`,
     `--chains.2.channelImplementation=${address(world.channelImplementation)}`, `--chains.2.myst=${address(world.token)}`,
-    ...rpc.map((url) => `--ether.client.rpcl2=${url}`), 'daemon'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    `--chains.2.knownHermeses=${known.map(address).join(',')}`, ...flags, ...rpc.map((url) => `--ether.client.rpcl2=${url}`), 'daemon'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const node = { log: '' };
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { node.log += text; });
   node.api = (method, target, content) => new Promise((resolve, reject) => {
@@ -189,4 +189,4 @@ const all = {
 };
 
 const tests = PROGRAM ? all : { needs_the_program: async () => 'no myst in build/release/bin or $MYST_BIN' };
-module.exports = { tests };
+module.exports = { PROGRAM, importIdentity, temporary, tests, until, withNode };

@@ -2,7 +2,7 @@
 // Runs every test on its own copy of the chain: a snapshot is taken before, put back after.
 const { World, startChain } = require('./world');
 
-const GROUPS = ['vectors', 'deploy', 'registry', 'channel', 'hermes', 'hermes_operator', 'token', 'batch', 'model', 'node', 'hub'];
+const GROUPS = ['vectors', 'deploy', 'registry', 'channel', 'hermes', 'hermes_operator', 'token', 'batch', 'model', 'node', 'hub', 'account'];
 
 async function main() {
   const wanted = process.argv.slice(2);

@@ -27,10 +27,10 @@ function freePort() {
   });
 }
 
-async function startChain() {
+async function startChain({ chainId = CHAIN_ID } = {}) {
   if (process.arch !== 'x64') return { skip: 'no anvil package for this architecture', stop() {} };
   const port = await freePort();
-  const child = spawn(tools.anvil(), ['--port', String(port), '--chain-id', String(CHAIN_ID), '--silent', '--accounts', '4', '--timestamp', String(START)], { stdio: 'ignore' });
+  const child = spawn(tools.anvil(), ['--port', String(port), '--chain-id', String(chainId), '--silent', '--accounts', '4', '--timestamp', String(START)], { stdio: 'ignore' });
   const stop = () => child.kill('SIGKILL');
   process.on('exit', stop);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));

@@ -32,6 +32,8 @@ struct World {
   static constexpr std::uint64_t kChain = 80001;
   ::myst::test::SeededRng rng{7};
   const Address registry = address(0x11), implementation = address(0x22), hermes = address(0x33);
+  std::vector<Address> known{hermes};
+  Address withdrawal_hermes = hermes;  // whose withdrawal channels Hermes' promises are of
   LocalSigner operator_key = LocalSigner::make(rng), consumer = LocalSigner::make(rng);
   std::shared_ptr<const LocalSigner> provider =
       std::make_shared<const LocalSigner>(LocalSigner::make(rng));
@@ -67,11 +69,19 @@ struct World {
   QueueEntry queue{"q", "", "", QueueState::Waiting};
   std::vector<SettlementRecord> logs;
   std::vector<RegistrationStatus> registrations;
+  std::map<Address, Purse> purses;  // of the provider, by Hermes
+  std::vector<Claim> own;
+  Wei grand_total, paid_out;
+  U256 stake_nonce;
+  std::vector<hermes::AccountData> consumer_data;
+  Wei withdrawn_total;
+  std::map<U256, SignedPromise> withdrawn;  // promises of Hermes, by agreement
 
   Treasury::Config config() const {
     Treasury::Config out;
-    out.settler.chain = {kChain, registry, hermes, implementation, {hermes}};
+    out.settler.chain = {kChain, registry, hermes, implementation, known};
     out.settler.first_check = seconds{2};
+    out.chains = {out.settler.chain};
     return out;
   }
   std::unique_ptr<Treasury> treasury;
@@ -177,6 +187,7 @@ struct World {
       refusals.pop_front();
       return hermes_says(refusal);
     }
+    if (call.r) return serve_withdrawal(call);
     if (!revealed) {
       return hermes_says(Refusal{
           ask_recovery ? Cause::RRecoveryRequired : Cause::PreviousRNotRevealed, "", recovery});
@@ -190,6 +201,21 @@ struct World {
     recovery = call.recovery;
     revealed = false;
     return hermes_says(promise_of(promised, lock, call.transactor_fee));
+  }
+  // pay_and_settle: the same request gets the same answer.
+  Result<Outcome> serve_withdrawal(AskPromise& call) {
+    const U256 agreement = *U256::parse(call.message.agreement_id);
+    if (const auto again = withdrawn.find(agreement); again != withdrawn.end()) {
+      return hermes_says(again->second);
+    }
+    SignedPromise out;
+    withdrawn_total =
+        Wei::saturating_add(withdrawn_total, *U256::parse(call.message.agreement_total));
+    out.promise = {kChain, payment::withdrawal_channel_id(provider->address(), withdrawal_hermes),
+                   withdrawn_total, call.transactor_fee, payment::hashlock_of(call.r->bytes())};
+    out.signature = *payment::sign_promise(liar ? *liar : operator_key, out.promise);
+    withdrawn[agreement] = out;
+    return hermes_says(out);
   }
   Result<Outcome> serve(RevealR& call) {
     const bool right = payment::hashlock_of(call.r) == lock;
@@ -216,14 +242,30 @@ struct World {
     revealed = false;
     return hermes_says(promise_of(promised, lock, Wei()));
   }
-  Result<Outcome> serve(AskConsumerData&) { return hermes_says(Refusal{Cause::NotFound, "", ""}); }
+  Result<Outcome> serve(AskConsumerData&) {
+    if (consumer_data.empty()) return hermes_says(Refusal{Cause::NotFound, "", ""});
+    return hermes_says(consumer_data);
+  }
   Result<Outcome> serve(AskProviderData&) {
     if (provider_data.empty()) return hermes_says(Refusal{Cause::NotFound, "", ""});
     return hermes_says(provider_data);
   }
   Result<Outcome> execute(FindOperator&) { return Outcome(operator_key.address()); }
   Result<Outcome> execute(FindFee&) { return Outcome(Fee{fee, {}}); }
-  Result<Outcome> execute(ReadChannel&) { return Outcome(ChannelAmounts{settled, stake}); }
+  Result<Outcome> execute(ReadChannel& a) {
+    return Outcome(a.withdrawal ? ChannelAmounts{paid_out, {}, {}}
+                                : ChannelAmounts{settled, stake, stake_nonce});
+  }
+  Result<Outcome> execute(ReadPurse& a) { return Outcome(purses[a.hermes]); }
+  Result<Outcome> execute(StoreOwnPayment& a) {
+    if (disk_full) return Error{Errc::Full, 0, "disk"};
+    log.push_back("store payment");
+    own = {{a.record.provider, a.record.agreement, a.record.total, a.record.message, a.record.r}};
+    grand_total = a.grand_total;
+    return Outcome(Done{});
+  }
+  Result<Outcome> execute(LoadOwnPayment&) { return Outcome(own); }
+  Result<Outcome> execute(LoadPromised&) { return Outcome(grand_total); }
   Result<Outcome> execute(ReadHermesFee&) { return Outcome(hermes_fee); }
   Result<Outcome> execute(ReadBeneficiary&) { return Outcome(beneficiary); }
   Result<Outcome> execute(ReadRegistryNonce&) { return Outcome(nonce); }

@@ -533,6 +533,26 @@ TEST_F(ApiTest, WithoutAChainItsOperationsSaySo) {
   EXPECT_TRUE(has_code(ask("POST", "/transactor/settle/async", "not json"), "500",
                        "err_hermes_settle_async"));
   EXPECT_TRUE(has_code(ask("GET", "/v2/transactor/fees"), "500", "err_transactor_fetch_fees"));
+  EXPECT_TRUE(has_code(ask("POST", "/transactor/stake/decrease", R"({"amount":1})"), "500",
+                       "err_transactor_decrease_stake"));
+  EXPECT_TRUE(
+      has_code(ask("POST", "/transactor/stake/decrease", "not json"), "400", "parse_failed"));
+  EXPECT_EQ(ask("GET", id + "/migrate-hermes/status"), R"(200 {"status":"finished"})");
+  const std::string wallet = golden_provider().to_string();
+  const auto withdrawal = [&](const std::string& rest) {
+    return ask("POST", "/transactor/settle/withdraw",
+               R"({"hermes_id":")" + wallet + R"(","provider_id":")" + wallet + "\"" + rest + "}");
+  };
+  const std::string to = R"(,"beneficiary":")" + wallet + "\"";
+  EXPECT_TRUE(has_code(withdrawal(to), "500", "err_transactor_withdraw"));
+  EXPECT_TRUE(has_code(withdrawal(to + R"(,"to_chain_id":137,"amount":"99000000000000000000")"),
+                       "500", "err_transactor_withdraw"));
+  for (const std::string& bad :
+       {std::string(), to + R"(,"amount":"99000000000000000001")", to + R"(,"amount":"1e3")",
+        to + R"(,"amount":"0")", to + R"(,"from_chain_id":7)", to + R"(,"to_chain_id":-1)",
+        std::string(R"(,"beneficiary":"0x0000000000000000000000000000000000000000")")}) {
+    EXPECT_TRUE(has_code(withdrawal(bad), "400", "validation_failed")) << bad;
+  }
   EXPECT_TRUE(has_code(ask("GET", id + "/beneficiary"), "500", "err_beneficiary_get"));
   EXPECT_EQ(
       ask("GET", "/transactor/settle/history"),

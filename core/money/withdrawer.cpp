@@ -1,0 +1,320 @@
+#include "core/money/withdrawer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/money/promise_desk.hpp"
+#include "core/payment/channel.hpp"
+#include "core/payment/payment_check.hpp"
+#include "core/payment/payment_message.hpp"
+#include "core/payment/recovery.hpp"
+#include "core/payment/signed_requests.hpp"
+
+namespace myst::core::money {
+
+template <typename T>
+void Withdrawer::ask(const RunPtr& run, Action action, const char* failing,
+                     std::function<void(Now, T&)> then) {
+  const auto answered = [this, run, failing, then = std::move(then)](Now now,
+                                                                     Result<Outcome>& result) {
+    auto value = outcome_of<T>(result);
+    if (!value.ok()) return end(now, run, std::string(failing) + ": " + value.error().what);
+    then(now, *value);
+  };
+  std::visit([&](auto& a) { fx_.ask(std::move(a), answered); }, action);
+}
+
+const Settler::ChainFacts* Withdrawer::facts(std::uint64_t chain) const {
+  const auto at = std::find_if(config_.chains.begin(), config_.chains.end(),
+                               [&](const Settler::ChainFacts& one) { return one.id == chain; });
+  return at == config_.chains.end() ? nullptr : &*at;
+}
+
+void Withdrawer::start(Now now, Order order, Then then) {
+  const Settler::ChainFacts* from = facts(order.from);
+  const Settler::ChainFacts* to = facts(order.to);
+  if (from == nullptr || to == nullptr) return then(now, "this node knows no such chain");
+  if (order.signer == nullptr) return then(now, "the identity is locked: unlock it first");
+  if (runs_.count(order.provider) != 0) return then(now, "a withdrawal is already in progress");
+  if (runs_.size() >= kMaxRuns) return then(now, "too many withdrawals at a time");
+  auto run = std::make_shared<Run>();
+  run->from = *from;
+  run->to = *to;
+  if (order.hermes.is_zero()) order.hermes = from->hermes;
+  run->hermes = from->id == to->id ? order.hermes : to->hermes;
+  run->order = std::move(order);
+  run->then = std::move(then);
+  runs_[run->order.provider] = run;
+  ask<Address>(run, FindOperator{0, run->to.id, run->hermes}, "operator of hermes not known",
+               [this, run](Now, Address& operator_key) {
+                 run->operator_key = operator_key;
+                 ask<Fee>(run, FindFee{0, run->to.id, FeeKind::Settle}, "settlement fee not known",
+                          [this, run](Now at, Fee& fee) {
+                            run->fee = fee.amount;
+                            send_again(at, run);
+                          });
+               });
+}
+
+void Withdrawer::told(Now now, const RunPtr& run, const std::string& problem) {
+  if (run->then) std::exchange(run->then, nullptr)(now, problem);
+}
+
+void Withdrawer::end(Now now, const RunPtr& run, const std::string& problem) {
+  const auto found = runs_.find(run->order.provider);
+  if (found == runs_.end() || found->second != run) return;
+  runs_.erase(found);
+  if (!problem.empty() && !run->then) {
+    fx_.note(true, "withdrawal: " + problem, run->order.provider);
+  }
+  told(now, run, problem);
+}
+
+// A payment to ourselves that the last run may not have brought to Hermes.
+void Withdrawer::send_again(Now, const RunPtr& run) {
+  ask<std::vector<Claim>>(
+      run, LoadOwnPayment{0, run->order.provider}, "own payments not read",
+      [this, run](Now now, std::vector<Claim>& own) {
+        const StoredPromise* held = stored_(run->to.id, run->order.provider, run->hermes);
+        if (own.empty() || (held != nullptr && held->agreement == own.front().agreement)) {
+          return look(now, run);
+        }
+        const auto parsed = parse_payment(own.front().message);
+        if (!parsed.ok() || parsed->message.chain_id != run->to.id ||
+            parsed->message.hermes != run->hermes) {
+          return look(now, run);  // of another chain: it waits for a withdrawal there
+        }
+        exchange(now, run, own.front().message, own.front().r, own.front().agreement,
+                 [this, run](Now at) { look(at, run); });
+      });
+}
+
+// What has been promised over the channel, as Hermes, our books and the chain know it.
+void Withdrawer::look(Now, const RunPtr& run) {
+  ask<HermesAnswer>(
+      run,
+      CallHermes{0, run->from.id, run->order.hermes, AskConsumerData{run->order.provider},
+                 run->order.signer},
+      "hermes does not answer", [this, run](Now now, HermesAnswer& answer) {
+        if (const auto* accounts = std::get_if<std::vector<hermes::AccountData>>(answer.get())) {
+          for (const hermes::AccountData& account : *accounts) {
+            if (account.chain != run->from.id) continue;
+            run->promised = account.settled;
+            const SignedPromise& latest = account.latest;
+            if (!latest.promise.amount.is_zero()) {
+              const auto signer = payment::recover_promise_signer(latest.promise, latest.signature);
+              if (!signer.ok() || *signer != run->order.provider) {
+                return end(now, run, "hermes shows a promise that is not ours");
+              }
+              run->promised = std::max(run->promised, latest.promise.amount);
+            }
+            run->offchain = account.offchain;
+            if (account.offchain) run->available = account.balance;
+          }
+        }
+        ask<Wei>(run, LoadPromised{0, run->from.id, run->order.provider, run->order.hermes},
+                 "promises not read", [this, run](Now, Wei& ours) {
+                   run->promised = std::max(run->promised, ours);
+                   ask<Purse>(run,
+                              ReadPurse{0, run->from.id, run->order.provider, run->order.hermes},
+                              "channel not read",
+                              [this, run](Now at, Purse& purse) { count(at, run, purse); });
+                 });
+      });
+}
+
+void Withdrawer::count(Now, const RunPtr& run, const Purse& purse) {
+  run->promised = std::max(run->promised, purse.settled);
+  if (!run->offchain) {
+    run->available =
+        Wei::saturating_sub(purse.tokens, Wei::saturating_sub(run->promised, purse.settled));
+  }
+  ask<ChannelAmounts>(run, ReadChannel{0, run->to.id, run->order.provider, run->hermes, true},
+                      "settled amount not read", [this, run](Now now, ChannelAmounts& amounts) {
+                        run->paid_out = amounts.settled;
+                        decide(now, run);
+                      });
+}
+
+void Withdrawer::decide(Now now, const RunPtr& run) {
+  run->amount = run->order.amount.value_or(std::min(run->available, config_.most));
+  const StoredPromise* held = stored_(run->to.id, run->order.provider, run->hermes);
+  Wei waiting;  // promised by Hermes, not paid out yet
+  if (held != nullptr) {
+    waiting = Wei::saturating_sub(held->promise.promise.amount, run->paid_out);
+  }
+  if (run->amount > run->available) return end(now, run, "the balance is smaller than that");
+  if (Wei::saturating_add(run->amount, waiting) <= run->fee) {
+    return end(now, run, "what can be withdrawn does not cover the settlement fee");
+  }
+  if (!run->amount.is_zero()) return promise_it(now, run);
+  run->promise = *held;
+  cash(now, run);
+}
+
+void Withdrawer::promise_it(Now now, const RunPtr& run) {
+  const Secret<32> r = payment::make_r(rng_);
+  const U256 agreement = payment::make_agreement_id(rng_);
+  const Address channel = payment::consumer_channel(
+      run->order.provider, run->order.hermes, run->from.registry, run->from.channel_implementation);
+  payment::Promise promise;
+  promise.chain_id = run->from.id;
+  promise.channel = payment::to_word(channel);
+  promise.amount = Wei::saturating_add(run->promised, run->amount);
+  promise.hashlock = payment::hashlock_of(r.bytes());
+  const auto message =
+      signed_payment(*run->order.signer, promise,
+                     {run->to.id, agreement, run->amount, run->order.provider, run->hermes});
+  if (!message.ok()) return end(now, run, "the payment could not be signed");
+  const Bytes bytes = message->encode();
+  PaymentRecord record{
+      agreement, run->order.provider, run->order.provider, "withdrawal", run->amount, bytes, r,
+      now.wall};
+  ask<Done>(run,
+            StoreOwnPayment{0, run->from.id, run->order.hermes, std::move(record), promise.amount},
+            "payment not stored", [this, run, bytes, r, agreement](Now at, Done&) {
+              exchange(at, run, bytes, r, agreement, [this, run](Now then) { cash(then, run); });
+            });
+}
+
+void Withdrawer::exchange(Now now, const RunPtr& run, const Bytes& message, const Secret<32>& r,
+                          const U256& agreement, std::function<void(Now)> then) {
+  const auto parsed = parse_payment(message);
+  auto sealed = payment::seal_recovery(*run->order.signer, rng_, {to_bytes(r.bytes()), agreement});
+  if (!parsed.ok() || !sealed.ok()) return end(now, run, "the payment could not be sealed");
+  ask<HermesAnswer>(
+      run,
+      CallHermes{0, run->to.id, run->hermes,
+                 AskPromise{parsed->wire, run->fee, std::move(*sealed), r}, run->order.signer},
+      "hermes does not answer",
+      [this, run, r, agreement, then = std::move(then)](Now at, HermesAnswer& answer) {
+        const auto* promise = std::get_if<SignedPromise>(answer.get());
+        if (promise == nullptr) {
+          const auto* refusal = std::get_if<hermes::Refusal>(answer.get());
+          return end(
+              at, run,
+              "hermes refuses: " + (refusal == nullptr ? std::string("oddly") : refusal->message));
+        }
+        payment::Promise expected;
+        expected.chain_id = run->to.id;
+        expected.channel = payment::withdrawal_channel_id(run->order.provider, run->hermes);
+        expected.hashlock = payment::hashlock_of(r.bytes());
+        if (const StoredPromise* held = stored_(run->to.id, run->order.provider, run->hermes)) {
+          expected.amount = held->promise.promise.amount;
+        }
+        const Status good = PromiseDesk::verify(*promise, expected, run->operator_key);
+        if (!good.ok()) return end(at, run, std::string("hermes: ") + good.error().what);
+        run->promise = {run->order.provider, run->hermes, *promise, r, agreement, true, at.wall};
+        ask<Done>(run, StorePromise{0, run->promise, {}}, "promise not stored",
+                  [this, run, then](Now later, Done&) {
+                    received_(run->promise);
+                    then(later);
+                  });
+      });
+}
+
+void Withdrawer::cash(Now now, const RunPtr& run) {
+  run->check_at.reset();
+  const payment::Promise& promise = run->promise.promise.promise;
+  payment::WithdrawalTerms terms{
+      run->to.id, promise.channel, promise.amount, {}, run->order.beneficiary};
+  const ByteSpan r = run->promise.r.bytes();
+  std::copy(r.begin(), r.end(), terms.r.begin());
+  const auto signature = payment::sign_terms(*run->order.signer, terms);
+  if (!signature.ok()) return end(now, run, "the beneficiary could not be signed");
+  told(now, run, {});  // from here on it is our own business
+  PayAndSettle call{{run->hermes, run->order.provider, run->promise.promise, run->promise.r},
+                    run->order.beneficiary,
+                    *signature};
+  fx_.ask(CallTransactor{0, run->to.id, std::move(call)},
+          [this, run](Now at, Result<Outcome>& result) {
+            const auto queued = outcome_of<Queued>(result);
+            if (queued.ok()) {
+              run->queue_id = queued->id;
+              run->give_up_at = at.instant + config_.limit;
+              run->pause = std::min<Duration>(config_.first_check, config_.check_interval);
+              run->check_at = at.instant + run->pause;
+              return;
+            }
+            if (queued.error().code != Errc::Rejected && ++run->tries <= config_.retries) {
+              run->check_at = at.instant + config_.retry;
+              return;
+            }
+            SettlementRecord failed;
+            const std::string& why = fx_.refusal();
+            failed.error = "the transactor refuses the withdrawal: " +
+                           (why.empty() ? std::string(queued.error().what) : why);
+            record(at, run, failed);
+            end(at, run, failed.error);
+          });
+}
+
+void Withdrawer::check(Now now, const RunPtr& run) {
+  if (run->queue_id.empty()) return cash(now, run);
+  run->check_at.reset();
+  fx_.ask(ReadQueue{0, run->queue_id}, [this, run](Now at, Result<Outcome>& result) {
+    const auto entry = outcome_of<QueueEntry>(result);
+    if (!entry.ok() || entry->state == QueueState::Waiting) return wait(at, run);
+    if (entry->state == QueueState::Done) return look_for_logs(at, run);
+    SettlementRecord failed;
+    failed.error = entry->error.empty() ? "the transactor failed" : entry->error;
+    record(at, run, failed);
+    end(at, run, failed.error);
+  });
+}
+
+void Withdrawer::wait(Now now, const RunPtr& run) {
+  if (now.instant >= run->give_up_at) {
+    fx_.note(true, "a withdrawal takes too long to follow it: " + run->queue_id,
+             run->order.provider);
+    return end(now, run, "");
+  }
+  run->pause = std::min<Duration>(run->pause * 2, config_.check_interval);
+  run->check_at = now.instant + run->pause;
+}
+
+void Withdrawer::look_for_logs(Now, const RunPtr& run) {
+  FindSettlements find{0, run->to.id, run->hermes, run->promise.promise.promise.channel,
+                       run->promise.r};
+  fx_.ask(std::move(find), [this, run](Now now, Result<Outcome>& result) {
+    auto found = outcome_of<std::vector<SettlementRecord>>(result);
+    if (!found.ok() || found->empty()) return wait(now, run);
+    for (SettlementRecord& one : *found) {
+      one.total_settled = run->promise.promise.promise.amount;
+      record(now, run, std::move(one));
+    }
+    end(now, run, "");
+  });
+}
+
+void Withdrawer::record(Now now, const RunPtr& run, SettlementRecord one) {
+  one.provider = run->order.provider;
+  one.hermes = run->hermes;
+  one.chain = run->to.id;
+  one.channel = run->promise.promise.promise.channel;
+  one.at = now.wall;
+  one.withdrawal = true;
+  if (one.beneficiary.is_zero()) one.beneficiary = run->order.beneficiary;
+  fx_.ask(StoreSettlement{0, one}, nullptr);
+  fx_.emit(Settled{std::move(one)});
+}
+
+void Withdrawer::handle_timeout(Now now) {
+  std::vector<RunPtr> due;
+  for (const auto& [provider, run] : runs_) {
+    (void)provider;
+    if (run->check_at && now.instant >= *run->check_at) due.push_back(run);
+  }
+  for (const RunPtr& run : due) check(now, run);
+}
+
+std::optional<Instant> Withdrawer::next_timeout() const {
+  std::optional<Instant> next;
+  for (const auto& [provider, run] : runs_) {
+    (void)provider;
+    next = earliest(next, run->check_at);
+  }
+  return next;
+}
+
+}  // namespace myst::core::money
