@@ -57,7 +57,7 @@ Status PromiseDesk::verify(const SignedPromise& answer, const payment::Promise& 
   if (got.channel != expected.channel)
     return Error{Errc::Rejected, 0, "promise of another channel"};
   if (got.hashlock != expected.hashlock) return Error{Errc::Rejected, 0, "promise of another lock"};
-  if (got.amount < expected.amount) return Error{Errc::Rejected, 0, "promise that shrinks"};
+  if (got.amount < expected.amount) return Error{Errc::Rejected, 0, "promise of too little"};
   const auto signer = payment::recover_promise_signer(got, answer.signature);
   if (!signer.ok() || *signer != operator_key) {
     return Error{Errc::Rejected, 0, "promise not signed by hermes"};
@@ -138,6 +138,11 @@ void PromiseDesk::answered(Now now, Result<HermesAnswer> answer) {
   expected.channel = payment::provider_channel_id(job.provider, hermes_);
   expected.hashlock = payment::hashlock_of(job.r.bytes());
   expected.amount = events_.known(chain_, job.provider, hermes_);
+  const auto before = exchanged_.find({job.provider, job.agreement});
+  if (before != exchanged_.end()) {
+    const Wei paid = Wei::saturating_sub(payment_->message.agreement_total, before->second);
+    expected.amount = Wei::saturating_add(expected.amount, paid);
+  }
   if (const Status status = verify(*promise, expected, operator_); !status.ok()) {
     fx_.note(true, std::string("hermes answered with a ") + status.error().what, job.provider);
     return finish(now, status);
@@ -215,6 +220,9 @@ void PromiseDesk::store(Now, const SignedPromise& promise) {
           [this](Now now, Result<Outcome>& result) {
             if (!result.ok()) return finish(now, Error{Errc::Rejected, 0, "promise not stored"});
             promise_.updated = now.wall;
+            if (exchanged_.size() >= kMaxAgreements) exchanged_.clear();
+            Wei& total = exchanged_[{promise_.provider, promise_.agreement}];
+            total = std::max(total, payment_->message.agreement_total);
             events_.received(now, promise_);
             reveal(now);
           });

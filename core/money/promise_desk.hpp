@@ -6,14 +6,17 @@
 // R leaves this node only when the promise that it opens is on disk. A Hermes that knows of a
 // promise whose R it has not seen sends back our own encrypted note of it, and gets that R first.
 // Unlike the reference, a promise is believed only when it carries the operator's signature, our
-// channel and our hashlock, and does not fall below the one before.
+// channel and our hashlock, and grows by what the consumer paid since the last exchange (by what is
+// known of that after a restart: it never falls).
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "core/base/rng.hpp"
 #include "core/money/effect_queue.hpp"
@@ -23,7 +26,8 @@ namespace myst::core::money {
 
 class PromiseDesk {
  public:
-  static constexpr std::size_t kMaxWaiting = 100;  // full: the exchange is refused with Full
+  static constexpr std::size_t kMaxWaiting = 100;      // full: the exchange is refused with Full
+  static constexpr std::size_t kMaxAgreements = 1024;  // full: forgotten, and learned again
 
   struct Job {
     std::uint64_t request = 0;  // 0: nobody waits for the outcome
@@ -88,6 +92,8 @@ class PromiseDesk {
   StoredPromise promise_;
   bool recovered_ = false, synced_ = false;
   int busy_answers_ = 0;
+  // What is exchanged of each agreement, so that the next promise can be held against it.
+  std::map<std::pair<Address, U256>, Wei> exchanged_;
   std::optional<Instant> again_at_;  // Hermes was busy
 };
 

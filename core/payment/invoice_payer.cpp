@@ -76,17 +76,21 @@ Status InvoicePayer::pay(Now now, const payment::Invoice& invoice, const pb::Inv
                                                       config_.payment.consumer_leeway_bytes);
   // The first invoice of a paid session is one wei, however early it comes.
   const bool token = !config_.price.is_free() && invoice.agreement_total <= Wei{1};
-  if (invoice.agreement_total > bound && !token) {
-    return Error{Errc::Rejected, 0, "provider overcharges"};
-  }
   const Wei difference = agreement_ && *agreement_ == invoice.agreement_id
                              ? U256::saturating_sub(invoice.agreement_total, last_total_)
                              : invoice.agreement_total;
+  // The sum counts as well: totals that fall and rise again, or come under ever new agreements, are
+  // each within the bound.
+  const Wei sum = U256::saturating_add(promised_, difference);
+  if (std::max(invoice.agreement_total, sum) > bound && !(token && sum <= Wei{1})) {
+    return Error{Errc::Rejected, 0, "provider overcharges"};
+  }
   const GrandTotals::Key key{config_.chain.chain_id, identity_, config_.hermes};
   const auto amount = totals_.add(key, difference);
   if (!amount) return Error{Errc::Internal, 0, "sum of promises is not known"};
   agreement_ = invoice.agreement_id;
   last_total_ = invoice.agreement_total;
+  promised_ = sum;
 
   const Address channel = payment::consumer_channel(
       identity_, config_.hermes, config_.chain.registry, config_.chain.channel_implementation);

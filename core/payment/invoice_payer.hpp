@@ -88,6 +88,7 @@ class InvoicePayer {
   payment::DataVolume data_;
   std::optional<U256> agreement_;
   Wei last_total_;
+  Wei promised_;  // in this session, whatever its invoices call it
   std::uint64_t next_token_ = 1;
   std::deque<Pending> pending_;  // in order of arrival
   std::deque<Action> actions_;

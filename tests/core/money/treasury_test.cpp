@@ -67,6 +67,30 @@ TEST(Treasury, APromiseBelowTheOneBeforeIsRefused) {
   EXPECT_EQ(w.disk.at(w.channel()).promise.promise.amount, Wei(500));
 }
 
+TEST(Treasury, APromiseThatGrowsByLessThanWasPaidIsRefused) {
+  World w;
+  w.start();
+  w.unlock();
+  w.exchange(1, U256(11), Wei(500));
+  w.totals[U256(11)] = Wei(501);  // Hermes keeps one back
+  w.log.clear();
+  w.exchange(2, U256(11), Wei(700));
+  EXPECT_EQ(outcome(w, 2).error().code, Errc::Rejected);
+  EXPECT_EQ(w.log, Log{"request"});  // R stays here: what we hold goes on being worth its amount
+  EXPECT_EQ(w.disk.at(w.channel()).promise.promise.amount, Wei(500));
+}
+
+TEST(Treasury, APromiseUnderAnotherLockIsRefused) {
+  World w;
+  w.other_lock = true;
+  w.start();
+  w.unlock();
+  w.exchange(1, U256(11), Wei(500));
+  EXPECT_EQ(outcome(w, 1).error().code, Errc::Rejected);
+  EXPECT_EQ(w.log, Log{"request"});
+  EXPECT_TRUE(w.disk.empty());
+}
+
 TEST(Treasury, AFullDiskKeepsRHere) {
   World w;
   w.start();

@@ -47,6 +47,7 @@ struct World {
   std::string recovery;
   std::deque<Refusal> refusals;  // of the next promise requests
   bool silent = false;
+  bool other_lock = false;       // promises under one that nobody asked for
   std::optional<LocalSigner> liar;  // signs instead of the operator
   std::map<U256, Wei> totals;
   std::vector<std::string> log;  // what happened, in order
@@ -200,6 +201,7 @@ struct World {
               lock.begin());
     recovery = call.recovery;
     revealed = false;
+    if (other_lock) lock[0] ^= 1;
     return hermes_says(promise_of(promised, lock, call.transactor_fee));
   }
   // pay_and_settle: the same request gets the same answer.
