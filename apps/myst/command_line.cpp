@@ -238,7 +238,7 @@ int run_command_line(const std::vector<std::string>& words, const Programs& prog
   }
   const Command* command = find_command(name);
   if (command == nullptr) {
-    out.plain("No help topic for '" + printable(name.substr(0, 80)) + "'\n");
+    out.complain("No help topic for '" + printable(name.substr(0, 80)) + "'\n");
     return kUnknownCommand;
   }
   const ParsedFlags own = core::parse_flags(command->flags, words, global.rest + 1);

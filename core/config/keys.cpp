@@ -130,7 +130,7 @@ constexpr ConfigKey kKeys[] = {
      "https://localhost:8081/api/v1/access-policies/", "", "access policy service"},
     same("access-policy.fetch", D, G, "10m", "refresh period of policy copies"),
     same("access-policy.fetching-enabled", B, G, "false", "fetch access policies periodically"),
-    same("resident-country", T, U, "", "country for tax; empty: origin country"),
+    same("resident-country", T, G, "", "country for tax; empty: origin country"),
 
     // Remote services and chains
     {"transactor.address", T, G, "https://transactor.mysterium.network/api/v1",

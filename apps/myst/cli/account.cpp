@@ -33,7 +33,7 @@ int account_register(ClientContext& context, const core::ParsedFlags& flags, con
   const std::string status = registration_of(context, id);
   if (status.empty()) return kOk;
   if (status != "Unregistered") {
-    context.out.info("identity " + id + " is already in state " + status);
+    context.out.info("already have an identity: " + id + ", " + status);
     return kOk;
   }
   std::string body;
@@ -133,9 +133,10 @@ int account_info(ClientContext& context, const core::ParsedFlags& flags, const W
     return kOk;
   }
   const json::Value identity = answer.root();
-  context.out.info("Using identity: " + id);
-  context.out.info("Registration Status: " + identity["registration_status"].string_or("Unknown"));
-  context.out.info("Channel address: " + identity["channel_address"].string_or(""));
+  context.out.status("SECTION", "General account information:");
+  context.out.info("Using identity:" + id);
+  context.out.info("Registration Status:" + identity["registration_status"].string_or("Unknown"));
+  context.out.info("Channel address:" + identity["channel_address"].string_or(""));
   context.out.info("Balance: " + money_text(identity["balance_tokens"]["wei"].string_or("0")));
   const core::ConfigValue* last = flags.find("last-topup");
   if (last == nullptr || !last->as_bool()) return kOk;
@@ -167,7 +168,7 @@ int account_set_identity(ClientContext& context, const core::ParsedFlags&, const
   if (!answer.ok()) {
     context.out.error(answer.reason());
   } else {
-    context.out.success("identity set as default: " + answer.root()["id"].string_or(""));
+    context.out.success("identity " + answer.root()["id"].string_or("") + " set as default");
   }
   return kOk;
 }

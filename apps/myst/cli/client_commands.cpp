@@ -71,7 +71,6 @@ int config_set(ClientContext& context, const core::ParsedFlags&, const Words& ar
     context.out.error(answer.reason());
     return kFailed;
   }
-  context.out.success(arguments[0] + " is set; most settings are read when the node starts");
   return kOk;
 }
 
@@ -106,7 +105,7 @@ std::optional<int> explain_sub_command(std::string_view command, Span<const SubC
   }
   const SubCommand* found = find(table, words[first]);
   if (found == nullptr) {
-    out.plain("No help topic for '" + printable(words[first]) + "'\n");
+    out.complain("No help topic for '" + printable(words[first]) + "'\n");
     return kUnknownCommand;
   }
   const core::ParsedFlags flags = core::parse_flags({0, found->flags, false}, words, first + 1);
@@ -155,7 +154,9 @@ int run_reset(ClientContext& context, bool over_api) {
       chown(file.c_str(), owner.st_uid, owner.st_gid) != 0) {
     context.out.warning(file + " cannot be given to the node's user");
   }
-  context.out.success("the password of the node is reset to its configured value");
+  context.out.plain("Tequilapi \"" +
+                    config_value(context.config, "tequilapi.auth.username").string_or("myst") +
+                    "\" user password changed successfully\n");
   return kOk;
 }
 
@@ -166,6 +167,17 @@ std::string current_identity(ClientContext& context) {
     return "";
   }
   return answer.root()["id"].string_or("");
+}
+
+std::string place_text(json::Value place) {
+  return place["city"].string_or("") + ", " + place["country"].string_or("") + " (" +
+         place["ip_type"].string_or("") + " - " + place["isp"].string_or("") + ")";
+}
+
+std::string chosen_text(json::Value proposal) {
+  return "Provider: " + proposal["provider_id"].string_or("") +
+         ", ServiceType: " + proposal["service_type"].string_or("") +
+         ", Country: " + proposal["location"]["country"].string_or("");
 }
 
 json::Value config_value(json::Value config, std::string_view key) {

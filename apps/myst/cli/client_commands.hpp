@@ -51,6 +51,10 @@ std::string active_hermes(json::Value config);
 bool terms_agreed(ClientContext& context, bool provider, bool consumer, bool agree);
 std::string terms_text();
 
+// Where somebody is, "City, LT (residential - ISP)", and what he chose, both as the reference says
+// it.
+std::string place_text(json::Value place);
+std::string chosen_text(json::Value proposal);
 // One value inside a configuration tree by dotted key.
 json::Value config_value(json::Value config, std::string_view key);
 

@@ -38,7 +38,7 @@ std::string state_of(ClientContext& context, std::int64_t slot) {
 
 bool good_country(ClientContext& context, const std::string& country) {
   if (country.empty() || country.size() == 2) return true;
-  context.out.error("a country is two letters, such as LT");
+  context.out.warning("Country code must be in ISO 3166-1 alpha-2 format. Example: 'UK', 'US'");
   return false;
 }
 
@@ -58,16 +58,18 @@ int connection_proposals(ClientContext& context, const core::ParsedFlags& flags,
     context.out.info("no proposals match");
     return kOk;
   }
-  std::vector<std::vector<std::string>> rows = {
-      {"Provider", "Service", "Type", "Country", "Price per hour", "Price per GiB"}};
+  // The lines of the reference's command, which scripts take apart.
+  context.out.info("Found proposals:");
+  std::string lines;
   for (const auto& [unused, item] : proposals) {
-    rows.push_back({item["provider_id"].string_or(""), item["service_type"].string_or(""),
-                    item["location"]["ip_type"].string_or(""),
-                    item["location"]["country"].string_or(""),
-                    item["price"]["per_hour_tokens"]["human"].string_or(""),
-                    item["price"]["per_gib_tokens"]["human"].string_or("")});
+    const json::Value price = item["price"];
+    lines += "| Identity: " + item["provider_id"].string_or("") +
+             "\t| Type: " + item["location"]["ip_type"].string_or("") +
+             "\t| Country: " + item["location"]["country"].string_or("") +
+             "\t | Price: " + price["per_hour_tokens"]["human"].string_or("") + "/hour\t" +
+             price["per_gib_tokens"]["human"].string_or("") + "/GiB |\n";
   }
-  context.out.plain(table_text(rows));
+  context.out.plain(printable(lines));
   return kOk;
 }
 
@@ -98,8 +100,12 @@ int connection_up(ClientContext& context, const core::ParsedFlags& flags, const 
   json::Writer out(body);
   out.begin_object().member("consumer_id", id).member("service_type", text("service-type"));
   out.key("filter").begin_object().key("providers").begin_array();
+  std::string providers;
   for (const std::string& argument : arguments) {
-    for (const std::string_view provider : split(argument, ',')) out.value(trim(provider));
+    for (const std::string_view provider : split(argument, ',')) {
+      out.value(trim(provider));
+      providers += (providers.empty() ? "" : " ") + std::string(trim(provider));
+    }
   }
   out.end_array()
       .member("country_code", text("country"))
@@ -116,14 +122,13 @@ int connection_up(ClientContext& context, const core::ParsedFlags& flags, const 
       .member("proxy_port", slot)
       .end_object()
       .end_object();
-  context.out.status("CONNECTING", "Creating connection as " + id);
+  context.out.status("CONNECTING", "Creating connection from: " + id + " to: [" + providers + "]");
   const NodeAnswer answer = context.node.call("PUT", "/connection", body);
   if (!answer.ok()) {
     context.out.error("failed to create a new connection: " + answer.reason());
     return kOk;
   }
-  context.out.success("Connected to " +
-                      answer.root()["proposal"]["provider_id"].string_or("the provider"));
+  context.out.success("Connected");
   return kOk;
 }
 
@@ -132,7 +137,7 @@ int connection_down(ClientContext& context, const core::ParsedFlags& flags, cons
   const std::string state = state_of(context, slot);
   if (state.empty()) return kOk;
   if (state == "NotConnected") {
-    context.out.info("already disconnected");
+    context.out.success("disconnected");
     return kOk;
   }
   const NodeAnswer answer = context.node.call("DELETE", "/connection" + slot_query(slot));
@@ -157,14 +162,12 @@ int connection_info(ClientContext& context, const core::ParsedFlags& flags, cons
   const NodeAnswer location = context.node.get("/connection/proxy/location" + port);
   const json::Value place = location.root();
   const std::string state = connection["status"].string_or("Unknown");
-  std::vector<std::vector<std::string>> rows = {
-      {"Status:", state},
-      {"IP:", ip.ok() ? ip.root()["ip"].string_or("") : "unknown"},
-      {"Location:", location.ok()
-                        ? place["city"].string_or("") + ", " + place["country"].string_or("") +
-                              " (" + place["ip_type"].string_or("") + ")"
-                        : "unknown"},
-      {"Using Identity:", connection["consumer_id"].string_or("")}};
+  std::string identity = connection["consumer_id"].string_or("");
+  if (identity.empty()) identity = current_identity(context);
+  context.out.info("IP:" + (ip.ok() ? ip.root()["ip"].string_or("") : "unknown"));
+  context.out.info("Status:" + state);
+  context.out.info("Location:" + place_text(place));
+  context.out.info("Using Identity:" + identity);
   if (state == "Connected") {
     const std::string session = connection["session_id"].string_or("");
     const NodeAnswer figures = context.node.get("/connection/statistics?id=" + encode(session));
@@ -174,17 +177,15 @@ int connection_info(ClientContext& context, const core::ParsedFlags& flags, cons
       return value.ok() ? *value : 0;
     };
     const auto duration = std::chrono::seconds(s["duration"].i64_or(0) % (1ll << 31));
-    rows.push_back({"Session:", session});
-    rows.push_back({"Proposal:", connection["proposal"]["provider_id"].string_or("") + " " +
-                                     connection["proposal"]["service_type"].string_or("")});
-    rows.push_back({"Duration:", core::format_duration(duration)});
-    rows.push_back({"Transferred:", bytes_text(number("bytes_received")) + " down, " +
-                                        bytes_text(number("bytes_sent")) + " up"});
-    rows.push_back({"Throughput:", speed_text(number("throughput_received")) + " down, " +
-                                       speed_text(number("throughput_sent")) + " up"});
-    rows.push_back({"Spent:", money_text(s["spent_tokens"]["wei"].string_or("0"))});
+    context.out.info("Session ID:" + session);
+    context.out.info("Proposal:" + chosen_text(connection["proposal"]));
+    context.out.info("Duration:" + core::format_duration(duration));
+    context.out.info("Transferred:" + bytes_text(number("bytes_received")) + "/" +
+                     bytes_text(number("bytes_sent")));
+    context.out.info("Throughput:" + speed_text(number("throughput_received")) + "/" +
+                     speed_text(number("throughput_sent")));
+    context.out.info("Spent:" + money_text(s["spent_tokens"]["wei"].string_or("0")));
   }
-  context.out.plain(table_text(rows));
   return kOk;
 }
 

@@ -9,7 +9,9 @@ Output::Output()
     : sink_([](std::string_view text) {
         (void)std::fwrite(text.data(), 1, text.size(), stdout);
         (void)std::fflush(stdout);
-      }) {}
+      }),
+      error_sink_(
+          [](std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), stderr); }) {}
 
 void Output::line(std::string_view colour, std::string_view label, std::string_view text) {
   std::string shown = printable(text);
@@ -79,23 +81,6 @@ std::string money_text(std::string_view wei, std::string_view currency) {
   digits.insert(digits.size() - kDecimals, 1, '.');
   digits.resize(digits.size() - (kDecimals - 6));
   return digits + std::string(currency);
-}
-
-std::string table_text(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      out += printable(row[i]);
-      if (i + 1 < row.size()) out.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    out += '\n';
-  }
-  return out;
 }
 
 }  // namespace myst::app

@@ -5,7 +5,6 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/base/u256.hpp"
 
@@ -15,7 +14,7 @@ class Output {
  public:
   using Sink = std::function<void(std::string_view)>;
   Output();  // standard output
-  explicit Output(Sink sink) : sink_(std::move(sink)) {}
+  explicit Output(Sink sink) : sink_(sink), error_sink_(std::move(sink)) {}
 
   void info(std::string_view text) { line("93", "INFO", text); }
   void success(std::string_view text) { line("32", "SUCCESS", text); }
@@ -23,11 +22,12 @@ class Output {
   void error(std::string_view text) { line("31", "ERROR", text); }
   // "[label] text" and an empty line.
   void status(std::string_view label, std::string_view text);
-  void plain(std::string_view text) { sink_(text); }  // as it is
+  void plain(std::string_view text) { sink_(text); }           // as it is
+  void complain(std::string_view text) { error_sink_(text); }  // the same, on standard error
 
  private:
   void line(std::string_view colour, std::string_view label, std::string_view text);
-  Sink sink_;
+  Sink sink_, error_sink_;
 };
 
 // "1.5MiB", "640B".
@@ -36,8 +36,6 @@ std::string bytes_text(std::uint64_t bytes);
 std::string speed_text(std::uint64_t bits_per_second);
 // "0.060000MYST" of wei in decimal; what is no number prints as zero.
 std::string money_text(std::string_view wei, std::string_view currency = "MYST");
-// Rows of cells as columns two blanks apart.
-std::string table_text(const std::vector<std::vector<std::string>>& rows);
 // Text of a remote party without control characters, which could drive the terminal.
 std::string printable(std::string_view text);
 

@@ -99,26 +99,42 @@ bool Shell::run(const Words& words) {
   }
   if (words[0] == "license") {
     const std::string which = words.size() > 1 ? words[1] : "";
-    context_.out.plain(which == "warranty"     ? warranty_text()
-                       : which == "conditions" ? conditions_text()
-                                               : license_text());
+    if (which == "warranty" || which == "conditions") {
+      context_.out.plain(which == "warranty" ? warranty_text() : conditions_text());
+    } else {
+      context_.out.info(license_text());
+    }
     return true;
   }
+  std::string usage;  // of the first word's commands
   for (const auto& group : all_commands()) {
     for (const ShellCommand& command : group) {
       const bool pair = !command.second.empty();
+      if (command.first == words[0]) usage += "  " + usage_of(command) + "\n";
       if (command.first != words[0] || (pair && (words.size() < 2 || words[1] != command.second))) {
         continue;
       }
       const Words arguments(words.begin() + (pair ? 2 : 1), words.end());
       if (arguments.size() < command.least || arguments.size() > command.most) {
         context_.out.info("usage: " + usage_of(command));
+        context_.out.error("wrong number of arguments");
         return false;
       }
       return command.run(context_, arguments);
     }
   }
-  context_.out.plain(help());
+  // As the reference: a word it does not know is answered with help, and is no failure.
+  if (usage.empty()) {
+    context_.out.info(help());
+    return true;
+  }
+  if (words.size() == 1 && words[0] != "service") {
+    context_.out.info("usage:\n" + usage);
+    return true;
+  }
+  context_.out.plain("Usage:\n" + usage);
+  context_.out.error(words.size() == 1 ? "wrong number of arguments"
+                                       : "unknown sub-command '" + words[1] + "'");
   return false;
 }
 

@@ -79,9 +79,7 @@ bool disconnect(ClientContext& context, const Words&) {
 }
 
 void print_location(ClientContext& context, json::Value place) {
-  context.out.info("Location: " + place["city"].string_or("") + ", " +
-                   place["country"].string_or("") + " (" + place["ip_type"].string_or("") + " - " +
-                   place["isp"].string_or("") + ")");
+  context.out.info("Location: " + place_text(place));
 }
 
 bool status(ClientContext& context, const Words&) {
@@ -89,14 +87,14 @@ bool status(ClientContext& context, const Words&) {
   if (!report(context, answer)) return false;
   const json::Value connection = answer.root();
   const std::string state = connection["status"].string_or("Unknown");
-  context.out.info("Status: " + state);
-  context.out.info("SID: " + connection["session_id"].string_or(""));
+  context.out.info("Status:" + state);
+  context.out.info("SID:" + connection["session_id"].string_or(""));
   const NodeAnswer ip = context.node.get("/connection/ip");
-  context.out.info("IP: " + (ip.ok() ? ip.root()["ip"].string_or("") : "unknown"));
+  context.out.info("IP:" + (ip.ok() ? ip.root()["ip"].string_or("") : "unknown"));
   const NodeAnswer location = context.node.get("/connection/location");
   if (location.ok()) print_location(context, location.root());
   if (state != "Connected") return true;
-  context.out.info("Proposal: " + proposal_line(connection["proposal"]));
+  context.out.info("Proposal:" + chosen_text(connection["proposal"]));
   const NodeAnswer figures = context.node.get("/connection/statistics");
   if (!report(context, figures)) return false;
   const json::Value s = figures.root();

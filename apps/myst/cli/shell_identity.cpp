@@ -55,6 +55,7 @@ bool create(ClientContext& context, const Words& words) {
 }
 
 bool unlock(ClientContext& context, const Words& words) {
+  context.out.info("unlocking " + words[0]);
   const std::string passphrase = words.size() > 1 ? words[1] : "";
   if (!report(context,
               context.node.call("PUT", path_of(words) + "/unlock", passphrase_body(passphrase)))) {

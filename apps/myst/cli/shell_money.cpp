@@ -231,7 +231,7 @@ bool mmn(ClientContext& context, const Words& words) {
     context.out.info(
         "Give the API key of your mystnodes.com account: mmn <key>. You find it at "
         "https://my.mystnodes.com/me");
-    return false;
+    return true;
   }
   std::string body;
   json::Writer(body).begin_object().member("api_key", words[0]).end_object();

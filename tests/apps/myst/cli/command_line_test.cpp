@@ -166,7 +166,7 @@ TEST_F(CommandLineTest, CommandsWorkAgainstALiveApi) {
   EXPECT_EQ(run({"config", port, "show"}), 0);
   EXPECT_NE(out_.find("node-ui.theme: dark\n"), std::string::npos);
   EXPECT_EQ(run({"account", port, "info"}), 0);
-  EXPECT_NE(out_.find("Using identity: 0x53a8"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("Using identity:0x53a8"), std::string::npos) << out_;
   EXPECT_EQ(run({"connection", port, "up"}), 0);
   EXPECT_NE(out_.find("[SUCCESS]"), std::string::npos) << out_;
 }
