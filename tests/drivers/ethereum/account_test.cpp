@@ -88,7 +88,6 @@ chain::AccountQueue::Config quick() {
   chain::AccountQueue::Config config;
   config.poll_interval = milliseconds{20};
   config.first_retry = milliseconds{20};
-  config.raise_after = milliseconds{300};
   return config;
 }
 
@@ -294,7 +293,9 @@ TEST_F(AnvilTest, TransfersArriveOnceEach) {
 }
 
 TEST_F(AnvilTest, StuckOnesPayMoreAndKillsChangeNothing) {
-  Bench bench(loop_, {url()}, 31337, quick());
+  auto config = quick();
+  config.raise_after = milliseconds{300};
+  Bench bench(loop_, {url()}, 31337, config);
   give_coin(bench.signer.address());
   rpc("evm_setAutomine", "[false]");
   ASSERT_TRUE(bench.account->submit({"a", kTo, Wei(1), {}, 0}).ok());
