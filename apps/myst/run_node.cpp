@@ -217,6 +217,10 @@ class Program {
       options.bind_address = *bind;
     }
     options.dns_port = static_cast<std::uint16_t>(config_.integer("dns.listen-port"));
+    if (config_.flag("shaper.enabled")) {
+      options.total_bytes_per_second =
+          static_cast<std::uint64_t>(config_.number("shaper.total")) * 1000;
+    }
     options.on_warning = [](const std::string& text) {
       log::warn("a helper program said", "text", text);
     };

@@ -82,6 +82,14 @@ Status check_one(const SetDns& c) {
 Status check_one(const ShapeLink& c) {
   return need(is_link(c.link) && c.bytes_per_second >= 1000, "link rate");
 }
+Status check_one(const SharedRate& c) {
+  return need(is_link(c.queue) && c.bytes_per_second >= 1000, "shared rate");
+}
+Status check_one(const JoinSharedRate& c) {
+  MYST_TRY(need(is_link(c.link) && is_link(c.queue), "link name"));
+  MYST_TRY(need(c.network.ip.is_v4() && c.network.length >= 24, "network of a shared rate"));
+  return need(c.bytes_per_second >= 1000, "link rate");
+}
 
 // Writing: each alternative appends its words; reading takes them in the same order.
 using Words = std::vector<std::string>;
@@ -126,6 +134,13 @@ void write(Words& out, const SetDns& c) {
 }
 void write(Words& out, const ShapeLink& c) {
   out.insert(out.end(), {"shape", c.link, std::to_string(c.bytes_per_second)});
+}
+void write(Words& out, const SharedRate& c) {
+  out.insert(out.end(), {"shared-rate", c.queue, std::to_string(c.bytes_per_second)});
+}
+void write(Words& out, const JoinSharedRate& c) {
+  out.insert(out.end(), {"join-shared-rate", c.link, c.queue, c.network.to_string(),
+                         std::to_string(c.bytes_per_second)});
 }
 
 // Takes words from the front; the first error sticks and is asked for once at the end.
@@ -220,6 +235,11 @@ Result<Change> read_change(Reader& in) {
   if (kind == "sysctl") return Change{SetSysctl{in.text(), in.text()}};
   if (kind == "dns") return Change{read_dns(in)};
   if (kind == "shape") return Change{ShapeLink{in.text(), in.number<std::uint64_t>()}};
+  if (kind == "shared-rate") return Change{SharedRate{in.text(), in.number<std::uint64_t>()}};
+  if (kind == "join-shared-rate") {
+    return Change{
+        JoinSharedRate{in.text(), in.text(), in.parsed<IpPrefix>(), in.number<std::uint64_t>()}};
+  }
   return Error{Errc::Malformed, 0, "kind of change"};
 }
 

@@ -124,8 +124,31 @@ struct ShapeLink {
   }
 };
 
-using Change = std::variant<OwnLink, SetLinkUp, SetLinkMtu, AddAddress, AddRoute, AddRule,
-                            IptablesChain, IptablesRule, SetSysctl, SetDns, ShapeLink>;
+// One rate for all sessions together in each direction, shared evenly among those that want some: a
+// device of kind ifb whose queue is an HTB. Undo: the device is deleted, and all queues with it.
+struct SharedRate {
+  std::string queue;
+  std::uint64_t bytes_per_second = 0;
+  bool operator==(const SharedRate& o) const {
+    return queue == o.queue && bytes_per_second == o.bytes_per_second;
+  }
+};
+
+// All IPv4 of a link goes through the shared queue, as a class of its own each direction: to
+// `network` and from it. Undo: classes, filters and the redirection are deleted.
+struct JoinSharedRate {
+  std::string link, queue;
+  IpPrefix network;                    // an IPv4 network of at most 256 addresses
+  std::uint64_t bytes_per_second = 0;  // its own limit
+  bool operator==(const JoinSharedRate& o) const {
+    return link == o.link && queue == o.queue && network == o.network &&
+           bytes_per_second == o.bytes_per_second;
+  }
+};
+
+using Change =
+    std::variant<OwnLink, SetLinkUp, SetLinkMtu, AddAddress, AddRoute, AddRule, IptablesChain,
+                 IptablesRule, SetSysctl, SetDns, ShapeLink, SharedRate, JoinSharedRate>;
 // Made in order, undone in reverse order; all iptables changes of a plan at once, in the place of
 // the first of them.
 using Plan = std::vector<Change>;

@@ -1,6 +1,7 @@
 #include "core/system/journal_codec.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -46,7 +47,7 @@ std::string journal_undone_line(std::string_view label) {
 
 JournalContent read_journal(std::string_view text) {
   JournalContent out;
-  std::optional<Pending> pending;
+  std::unique_ptr<Pending> pending;
   const auto drop_pending = [&] {
     if (pending) ++out.bad_lines;
     pending.reset();
@@ -90,7 +91,7 @@ JournalContent read_journal(std::string_view text) {
                          [&label](const JournalEntry& entry) { return entry.label == label; });
         if (found != out.entries.end()) out.entries.erase(found);
       } else if (kind == "begin" && words->size() == 2 && parse_decimal((*words)[1])) {
-        pending = Pending{{label, {}}, *parse_decimal((*words)[1])};
+        pending = std::make_unique<Pending>(Pending{{label, {}}, *parse_decimal((*words)[1])});
       } else {
         ++out.bad_lines;
       }

@@ -1,6 +1,7 @@
 #include "core/system/provider_plan.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace myst::core {
@@ -123,7 +124,12 @@ Result<Plan> plan_session_nat(const SessionNetwork& session) {
   plan.push_back(append("filter", names.input, {"-i", link, "-j", "REJECT"}));
   // WireGuard's allowed IPs are 0.0.0.0/0: the peer could send from any address.
   plan.push_back(append("filter", names.forward, {"-i", link, "!", "-s", network, "-j", "DROP"}));
-  if (session.limit_bytes_per_second > 0) {
+  if (!session.shared_rate.empty() && session.network.length >= 24) {
+    constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
+    const std::uint64_t limit = session.limit_bytes_per_second;
+    plan.push_back(JoinSharedRate{link, session.shared_rate, session.network,
+                                  limit == 0 ? kNone : std::max<std::uint64_t>(limit, 1000)});
+  } else if (session.limit_bytes_per_second > 0) {
     // hashlimit counts in whole KB and wants a burst above what one second brings.
     const std::uint64_t rate =
         std::clamp<std::uint64_t>(session.limit_bytes_per_second / 1024, 1, kMaxRuleRate);

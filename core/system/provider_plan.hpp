@@ -58,6 +58,8 @@ struct SessionNetwork {
   // 0: no limit. Each session has its own: to the consumer a token bucket on the device, from it a
   // rule that drops what is too much (the reference shares one ifb0 among all sessions).
   std::uint64_t limit_bytes_per_second = 0;
+  // Not empty: the rate all sessions share, which then holds this one's limit too.
+  std::string shared_rate;
 };
 Result<Plan> plan_session_nat(const SessionNetwork& session);
 

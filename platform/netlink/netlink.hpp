@@ -76,9 +76,14 @@ class Netlink {
   // Token bucket as root queue of the link; replaces what is there / deletes it if it is one.
   Status shape(const core::ShapeLink& change);
   Status unshape(const std::string& link);
+  // A rate that links share, and one link's part in it (netlink_share.cpp).
+  Status make_shared_rate(const core::SharedRate& change);
+  Status join_shared_rate(const core::JoinSharedRate& change);
+  Status leave_shared_rate(const core::JoinSharedRate& change);
 
  private:
   explicit Netlink(NlSocket socket) : socket_(std::move(socket)) {}
+  bool put_fair_queue(std::uint32_t link, std::uint32_t parent);
   Result<std::uint32_t> index_of(const std::string& name);
   Result<std::vector<core::AddRule>> rules();
   NlSocket socket_;

@@ -1,57 +1,62 @@
-// Traffic shaping through rtnetlink: a token bucket (sch_tbf) as root queue of a link.
+// Traffic shaping through rtnetlink: a token bucket (sch_tbf) as root queue of a link, with a fair
+// queue of its flows (fq_codel) inside where the kernel has one.
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <limits>
 #include <string_view>
 
+#include "platform/log/log.hpp"
 #include "platform/netlink/netlink.hpp"
-#include "platform/netlink/rtnl_message.hpp"
+#include "platform/netlink/tc_message.hpp"
 
 namespace myst::platform {
+
 namespace {
 
-constexpr std::uint32_t kMinBurst = 16 * 1024;  // a few full packets, also with GSO off
-constexpr double kLatencySeconds = 0.4;         // how long a packet may wait before it is dropped
+constexpr std::uint32_t kMinBurst = 16 * 1024;
+constexpr double kLatencySeconds = 0.4;      // how long a packet may wait before it is dropped
+constexpr std::uint32_t kBucket = 1u << 16;  // handle 1:
 
-// The kernel's packet scheduler counts time in ticks; /proc/net/psched tells how many a
-// microsecond.
-double ticks_per_microsecond() {
-  unsigned tick_in_us = 0, us_in_tick = 0, clock_resolution = 0;
-  std::FILE* file = std::fopen("/proc/net/psched", "re");
-  if (file == nullptr) return 15.625;
-  const int fields = std::fscanf(file, "%x %x %x", &tick_in_us, &us_in_tick, &clock_resolution);
-  std::fclose(file);
-  if (fields != 3 || us_in_tick == 0) return 15.625;
-  const double clock_factor = static_cast<double>(clock_resolution) / 1'000'000.0;
-  return static_cast<double>(tick_in_us) / static_cast<double>(us_in_tick) * clock_factor;
-}
+}  // namespace
 
-std::uint32_t bounded(double value) {
+std::uint32_t bounded_u32(double value) {
   return static_cast<std::uint32_t>(
       std::min(value, static_cast<double>(std::numeric_limits<std::uint32_t>::max())));
 }
 
-}  // namespace
+// /proc/net/psched tells how many ticks a microsecond has.
+double tc_ticks_per_second() {
+  unsigned tick_in_us = 0, us_in_tick = 0, clock_resolution = 0;
+  std::FILE* file = std::fopen("/proc/net/psched", "re");
+  if (file == nullptr) return 15.625e6;
+  const int fields = std::fscanf(file, "%x %x %x", &tick_in_us, &us_in_tick, &clock_resolution);
+  std::fclose(file);
+  if (fields != 3 || us_in_tick == 0) return 15.625e6;
+  const double clock_factor = static_cast<double>(clock_resolution) / 1'000'000.0;
+  return static_cast<double>(tick_in_us) / static_cast<double>(us_in_tick) * clock_factor * 1e6;
+}
+
+std::uint32_t tc_burst(std::uint64_t bytes_per_second) {
+  return std::max(kMinBurst, bounded_u32(static_cast<double>(bytes_per_second) / 50));
+}
 
 Status Netlink::shape(const core::ShapeLink& change) {
   MYST_TRY_ASSIGN(const std::uint32_t index, index_of(change.link));
   const auto rate = static_cast<double>(change.bytes_per_second);
-  // What the rate brings in 20 ms: a timer tick of 10 ms may come late by one.
-  const std::uint32_t burst = std::max(kMinBurst, bounded(rate / 50));
-  const double ticks = ticks_per_microsecond();
+  const std::uint32_t burst = tc_burst(change.bytes_per_second);
+  const double ticks = tc_ticks_per_second();
 
   tc_tbf_qopt options{};
   options.rate.linklayer = TC_LINKLAYER_ETHERNET;
   options.rate.mpu = 0;
-  options.rate.rate = bounded(rate);
-  options.limit = bounded(rate * kLatencySeconds + burst);
-  options.buffer = bounded(burst * 1'000'000.0 / rate * ticks);
+  options.rate.rate = bounded_u32(rate);
+  options.limit = bounded_u32(rate * kLatencySeconds + burst);
+  options.buffer = bounded_u32(burst / rate * ticks);
   // 256 transmission times of ever larger packets, as tc(8) writes it; kernels since 3.8 compute
   // their own, but want the table to be there.
   std::uint32_t table[256];
@@ -59,38 +64,40 @@ Status Netlink::shape(const core::ShapeLink& change) {
   options.rate.cell_log = cell_log;
   options.rate.cell_align = -1;
   for (std::uint32_t i = 0; i < 256; ++i) {
-    table[i] = bounded(static_cast<double>((i + 1) << cell_log) * 1'000'000.0 / rate * ticks);
+    table[i] = bounded_u32(static_cast<double>((i + 1) << cell_log) / rate * ticks);
   }
 
-  tcmsg header{};
-  header.tcm_family = AF_UNSPEC;
-  header.tcm_ifindex = static_cast<int>(index);
-  header.tcm_parent = TC_H_ROOT;
-  const NlMessage message = rtnl_request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, header);
-  const Error failed{Errc::Io, ENOMEM, "shape link"};
-  if (message == nullptr || nla_put_string(message.get(), TCA_KIND, "tbf") < 0) return failed;
-  nlattr* nest = nla_nest_start(message.get(), TCA_OPTIONS);
-  if (nest == nullptr ||
-      nla_put(message.get(), TCA_TBF_PARMS, static_cast<int>(sizeof options), &options) < 0 ||
-      nla_put_u32(message.get(), TCA_TBF_BURST, burst) < 0 ||
-      nla_put(message.get(), TCA_TBF_RTAB, static_cast<int>(sizeof table), table) < 0) {
-    return failed;
+  TcMessage message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {index, kBucket, TC_H_ROOT});
+  message.text(TCA_KIND, "tbf").open(TCA_OPTIONS);
+  message.put(TCA_TBF_PARMS, options).put(TCA_TBF_BURST, burst);
+  message.bytes(TCA_TBF_RTAB, table, sizeof table);
+  if (change.bytes_per_second > std::numeric_limits<std::uint32_t>::max()) {
+    message.put(TCA_TBF_RATE64, change.bytes_per_second);
   }
-  if (change.bytes_per_second > std::numeric_limits<std::uint32_t>::max() &&
-      nla_put_u64(message.get(), TCA_TBF_RATE64, change.bytes_per_second) < 0) {
-    return failed;
+  MYST_TRY(message.close().talk(socket_, "shape link"));
+  (void)put_fair_queue(index, kBucket | 1);
+  return {};
+}
+
+// One flow of a session does not make the others wait. False: the kernel has none.
+bool Netlink::put_fair_queue(std::uint32_t link, std::uint32_t parent) {
+  const Status put = TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {link, 0, parent})
+                         .text(TCA_KIND, "fq_codel")
+                         .talk(socket_, "fair queue");
+  static std::atomic<bool> told{false};
+  if (!put.ok() && !told.exchange(true)) {
+    log::info("the kernel has no fq_codel: flows of a limited session wait in one queue", "errno",
+              put.error().detail);
   }
-  nla_nest_end(message.get(), nest);
-  return socket_.talk(message.get(), "shape link");
+  return put.ok();
 }
 
 Status Netlink::unshape(const std::string& link) {
   MYST_TRY_ASSIGN(const std::uint32_t index, index_of(link));
-  tcmsg header{};
-  header.tcm_family = AF_UNSPEC;
-  header.tcm_ifindex = static_cast<int>(index);
   bool is_bucket = false;
-  const NlMessage query = rtnl_request(RTM_GETQDISC, NLM_F_DUMP, header);
+  tcmsg every{};
+  every.tcm_family = AF_UNSPEC;
+  const NlMessage query = rtnl_request(RTM_GETQDISC, NLM_F_DUMP, every);
   if (query == nullptr) return Error{Errc::Io, ENOMEM, "shape link"};
   MYST_TRY(socket_.dump(
       query.get(), "shape link", [&is_bucket] { is_bucket = false; },
@@ -101,17 +108,14 @@ Status Netlink::unshape(const std::string& link) {
           return;
         }
         const auto* found = static_cast<const tcmsg*>(nlmsg_data(answer));
-        if (found->tcm_ifindex == header.tcm_ifindex && found->tcm_parent == TC_H_ROOT &&
+        if (found->tcm_ifindex == static_cast<int>(index) && found->tcm_parent == TC_H_ROOT &&
             attributes[TCA_KIND] != nullptr &&
             std::string_view(nla_get_string(attributes[TCA_KIND])) == "tbf") {
           is_bucket = true;
         }
       }));
   if (!is_bucket) return Error{Errc::NotFound, 0, "link is not shaped"};
-  header.tcm_parent = TC_H_ROOT;
-  const NlMessage message = rtnl_request(RTM_DELQDISC, 0, header);
-  if (message == nullptr) return Error{Errc::Io, ENOMEM, "shape link"};
-  return socket_.talk(message.get(), "shape link");
+  return TcMessage(RTM_DELQDISC, 0, {index, 0, TC_H_ROOT}).talk(socket_, "shape link");
 }
 
 }  // namespace myst::platform

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "platform/dns/dns_proxy.hpp"
+#include "platform/log/log.hpp"
 #include "platform/loop/fd_watcher.hpp"
 #include "platform/loop/timer.hpp"
 #include "platform/loop/work_queue.hpp"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::size_t kMaxJobs = 4096;
 constexpr const char* kProviderLabel = "provider";
+constexpr const char* kSharedRateLabel = "provider rate";
 constexpr const char* kKillSwitchLabel = "kill-switch";
 // Routing events come in bursts; a plan made in the middle of one would be made again.
 constexpr auto kReplanDelay = std::chrono::milliseconds{50};
@@ -44,7 +46,22 @@ class Worker {
     base.protected_networks = options_.protected_networks;
     MYST_TRY_ASSIGN(const auto addresses, changes_.netlink().addresses());
     for (const LinkAddress& address : addresses) base.own_addresses.push_back(address.address.ip);
-    return changes_.apply(kProviderLabel, core::plan_provider_base(base));
+    MYST_TRY(changes_.apply(kProviderLabel, core::plan_provider_base(base)));
+    if (options_.total_bytes_per_second > 0) share_rate();
+    return {};
+  }
+  // Better to serve without than not at all.
+  void share_rate() {
+    const std::string queue = "rate-" + changes_.chains().all_prefix;
+    const std::uint64_t rate = std::max<std::uint64_t>(options_.total_bytes_per_second, 1000);
+    const Status made = changes_.apply(kSharedRateLabel, {core::SharedRate{queue, rate}});
+    if (made.ok()) {
+      shared_rate_ = queue;
+      return;
+    }
+    log::warn(
+        "the kernel cannot share a rate among sessions (ifb, htb): each has its own limit only",
+        "why", made.error().what, "errno", made.error().detail);
   }
 
   Status open_session(const HostNetwork::Session& session) {
@@ -57,6 +74,7 @@ class Worker {
     network.outbound = options_.bind_address;
     network.dns_policy = session.dns_policy;
     network.limit_bytes_per_second = session.limit_bytes_per_second;
+    network.shared_rate = shared_rate_;
     // Rules before the device is up: no packet passes unfiltered.
     MYST_TRY_ASSIGN(core::Plan plan, core::plan_session_nat(network));
     for (core::Change& change :
@@ -200,6 +218,8 @@ class Worker {
     for (const std::string& label : std::exchange(opened_, {})) {
       keep_first(status, changes_.undo(label));
     }
+    shared_rate_.clear();
+    keep_first(status, changes_.undo(kSharedRateLabel));
     keep_first(status, changes_.undo(kProviderLabel));
     return status;
   }
@@ -281,6 +301,7 @@ class Worker {
 
   SystemChanges changes_;
   HostNetwork::Options options_;
+  std::string shared_rate_;                  // the device of it; empty: none
   std::set<std::string> links_;              // claimed: ours
   std::set<std::string> tunnels_;            // with the consumer's routes
   std::map<std::string, unsigned> retuned_;  // how often, by link

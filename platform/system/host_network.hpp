@@ -39,6 +39,8 @@ class HostNetwork {
     std::optional<IpAddress> bind_address;  // source of what sessions send; none: masquerade
     std::uint16_t dns_port = 11253;
     core::dns::Policy dns_policy;
+    // For all sessions together, each direction, shared evenly among them; 0: none.
+    std::uint64_t total_bytes_per_second = 0;
     // Messages for the log: what a helper program complained about, once.
     std::function<void(const std::string&)> on_warning;
   };

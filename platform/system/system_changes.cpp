@@ -215,6 +215,11 @@ Result<std::optional<std::string>> SystemChanges::probe(const core::Change& chan
     if (found) return Error{Errc::AlreadyExists, EEXIST, "device exists"};
     return Prior("");
   }
+  if (const auto* rate = std::get_if<core::SharedRate>(&change)) {
+    MYST_TRY_ASSIGN(const auto found, link(rate->queue));
+    if (found) return Error{Errc::AlreadyExists, EEXIST, "device exists"};
+    return Prior("");
+  }
   if (const auto* up = std::get_if<core::SetLinkUp>(&change)) {
     MYST_TRY_ASSIGN(const auto found, link(up->link));
     return found && found->up ? Prior() : Prior("");
@@ -284,6 +289,12 @@ Status SystemChanges::make(const core::Change& change, const std::string& prior)
   }
   if (const auto* dns = std::get_if<core::SetDns>(&change)) return resolver_.make(*dns, prior);
   if (const auto* shape = std::get_if<core::ShapeLink>(&change)) return netlink_.shape(*shape);
+  if (const auto* rate = std::get_if<core::SharedRate>(&change)) {
+    return netlink_.make_shared_rate(*rate);
+  }
+  if (const auto* join = std::get_if<core::JoinSharedRate>(&change)) {
+    return netlink_.join_shared_rate(*join);
+  }
   return {};  // OwnLink: its maker does it
 }
 
@@ -354,6 +365,12 @@ Status SystemChanges::undo_one(const core::Change& change, const std::string& pr
   }
   if (const auto* shape = std::get_if<core::ShapeLink>(&change)) {
     return netlink_.unshape(shape->link);
+  }
+  if (const auto* rate = std::get_if<core::SharedRate>(&change)) {
+    return netlink_.delete_link(rate->queue);
+  }
+  if (const auto* join = std::get_if<core::JoinSharedRate>(&change)) {
+    return netlink_.leave_shared_rate(*join);
   }
   return {};
 }

@@ -138,6 +138,41 @@ test_session_rate_is_limited() {
   end_node
   [ "${rate:-0}" -gt 300000 ] && [ "$rate" -lt 1300000 ] || fail "$rate bytes a second"
 }
+# Two sessions behind a rate of both: the one with four flows gets as much as the one with one, and
+# who is alone gets all; each direction.
+test_sessions_share_a_rate_evenly() {
+  has_program iperf3 || { reason="needs iperf3"; return 77; }
+  ip link add mystprobe type ifb 2>/dev/null && ip link del mystprobe || { reason="needs ifb"; return 77; }
+  network || return
+  ns_del d; ns_add d
+  export MYST_TOTAL_RATE=4000000
+  node p || return
+  unset MYST_TOTAL_RATE
+  tell start && tell claim myst3 && session_wire && tell session myst3 10.182.3.1/24 && tell claim myst4 || return
+  wire p myst4 - d tun0 10.182.4.2/24; route d default via 10.182.4.1
+  tell session myst4 10.182.4.1/24 || return
+  local way one two
+  for way in "" -R; do
+    spawn server3 in_ns w iperf3 -s -p 5203 -1; spawn server4 in_ns w iperf3 -s -p 5204 -1
+    wait_for 5 in_ns w sh -c 'ss -ltn | grep -q :5203 && ss -ltn | grep -q :5204'
+    spawn many in_ns c iperf3 -J -c 203.0.113.7 -p 5203 -P 4 -O 1 -t 4 $way; one=$spawned
+    spawn single in_ns d iperf3 -J -c 203.0.113.7 -p 5204 -O 1 -t 4 $way; two=$spawned
+    wait "$one" "$two"
+    "$python" - "$work/many.out" "$work/single.out" >"$work/shares" <<'PY' || { fail "shares ${way:-up}: $(cat "$work/shares")"; return 1; }
+import json, sys
+many, single = (json.load(open(path))['end']['sum_received']['bits_per_second'] / 8 for path in sys.argv[1:])
+print(f'{many:.0f} and {single:.0f} bytes a second')
+sys.exit(not (2.5e6 < many + single < 4.4e6 and 0.75 < many / single < 1.33))
+PY
+    echo "# shares ${way:-up}: $(cat "$work/shares")"
+  done
+  serve_net w feed feed 203.0.113.7 81
+  one=$(net c load 203.0.113.7 81 6000000)
+  [ "${one:-0}" -gt 2800000 ] && [ "$one" -lt 4800000 ] || { fail "alone: $one bytes a second"; return 1; }
+  tell end-session myst4 && tell end-session myst3 && tell drop myst4 && tell drop myst3 && tell stop || return
+  in_ns p ip -o link | grep -q ' rate-' && { fail "the queue is left"; return 1; }
+  end_node; ns_del d
+}
 test_session_without_a_name_server_port_is_refused() {
   network || return
   spawn taken in_ns p "$python" "$here/net.py" echo 0.0.0.0 11253

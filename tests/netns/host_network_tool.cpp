@@ -119,6 +119,9 @@ int main(int argc, char** argv) {
   if (const char* path = std::getenv("MYST_RESOLV_CONF")) options.resolv_conf = path;
   options.dns_policy.zones = {"allowed.test"};
   if (argc < 3 || std::string(argv[2]) != "policy") options.dns_policy = {};
+  if (const char* total = std::getenv("MYST_TOTAL_RATE")) {
+    options.total_bytes_per_second = std::strtoull(total, nullptr, 10);
+  }
   options.on_warning = [](const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); };
   auto network = platform::HostNetwork::open(tool.loop, tool.rng, std::move(options));
   if (!network.ok() || !(*network)->recover().ok()) {

@@ -39,7 +39,7 @@ snapshot() {
   local n
   # A queue once replaced comes back as the kernel's default by name: only ours counts.
   in_ns m ip -d addr | sed 's/ qdisc [a-z_]*//'; in_ns m ip -4 route show table all; in_ns m ip -6 route show table all
-  in_ns m ip rule; in_ns m ip -6 rule; in_ns m tc qdisc | grep tbf
+  in_ns m ip rule; in_ns m ip -6 rule; in_ns m tc qdisc | grep -E 'tbf|htb|clsact'
   for n in iptables-nft-save ip6tables-nft-save; do echo "$n"; rules $n; done
   if in_ns m test -s /proc/net/ip_tables_names; then echo legacy; rules iptables-legacy-save; fi
   if in_ns m test -s /proc/net/ip6_tables_names; then echo legacy6; rules ip6tables-legacy-save; fi
@@ -69,6 +69,13 @@ test_consumer_plan_is_undone() { machine && cycle consumer; }
 test_provider_plan_is_undone() { machine && cycle provider && cat "$work/run.out" >"$work/provider"; }
 test_provider_link_is_undone() { machine && cycle provider-link; }
 test_kill_switch_is_undone() { machine && cycle kill-switch; }
+# sharing: whether this kernel can let sessions share a rate.
+sharing() {
+  in_ns m ip link add probe type ifb 2>/dev/null && in_ns m tc qdisc add dev probe root htb 2>/dev/null &&
+    in_ns m tc qdisc add dev probe clsact 2>/dev/null && in_ns m ip link del probe && return
+  reason="needs ifb, htb and clsact"; return 77
+}
+test_shared_rate_is_undone() { machine; sharing || return; cycle shared-rate; }
 test_everything_is_undone() { machine && cycle all; }
 test_resolv_conf_symlink_comes_back() { machine symlink && cycle consumer; }
 test_resolv_conf_absent_stays_absent() { machine absent && cycle consumer; }
@@ -122,13 +129,13 @@ test_no_iptables_is_told() {
 
 # The heart: for each step of apply and undo, die there; the next start puts everything back. Then the
 # next start itself dies at each of its steps.
-kill_at_every_step() {
-  local steps n m
-  steps=$(in_m cycle all </dev/null | awk '/^steps/ {print $2}')
-  [ "${steps:-0}" -gt 20 ] || { fail "only ${steps:-no} steps: $(in_m cycle all </dev/null)"; return 1; }
+kill_at_every_step() {  # [once|twice [plan]]
+  local steps n m plan=${2:-all}
+  steps=$(in_m cycle "$plan" </dev/null | awk '/^steps/ {print $2}')
+  [ "${steps:-0}" -gt 10 ] || { fail "only ${steps:-no} steps: $(in_m cycle "$plan" </dev/null)"; return 1; }
   snapshot >"$work/before"
   for n in $(seq 1 "$steps"); do
-    MYST_KILL_AT=$n in_m cycle all >"$work/out" 2>&1 </dev/null
+    MYST_KILL_AT=$n in_m cycle "$plan" >"$work/out" 2>&1 </dev/null
     [ $? = 137 ] || { fail "step $n: was not killed: $(cat "$work/out")"; return 1; }
     if [ "${1:-}" = twice ]; then
       # A start that dies half way, then one that does not, then one with nothing to do.
@@ -143,6 +150,7 @@ kill_at_every_step() {
 }
 test_kill_at_every_step() { machine && kill_at_every_step; }
 test_kill_at_every_step_and_while_recovering() { machine symlink && kill_at_every_step twice; }
+test_kill_at_every_step_of_a_shared_rate() { machine; sharing || return; kill_at_every_step twice shared-rate; }
 test_kill_at_every_step_bind_mounted() { machine mounted; kill_at_every_step; local code=$?; unmount; return $code; }
 test_kill_at_every_step_legacy() {
   machine; legacy_rules || { reason="no iptables-legacy"; return 77; }

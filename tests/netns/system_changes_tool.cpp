@@ -88,6 +88,17 @@ core::Plan plan_of(const std::string& name, const core::ChainNames& chains) {
   if (name == "provider-link" || name == "all") {
     add(core::plan_provider_link({"myst0", prefix("10.182.3.1/24"), 1400}));
   }
+  if (name == "shared-rate") {
+    plan.push_back(core::SharedRate{"rate-MYST", 5'000'000});
+    core::SessionNetwork session;
+    session.chains = chains;
+    session.link = "myst0";
+    session.network = prefix("10.182.3.0/24");
+    session.limit_bytes_per_second = 1'000'000;
+    session.shared_rate = "rate-MYST";
+    add(core::plan_provider_base({chains, {}, {}}));
+    add(*core::plan_session_nat(session));
+  }
   if (name == "kill-switch" || name == "all") {
     core::KillSwitch wanted;
     wanted.chains = chains;

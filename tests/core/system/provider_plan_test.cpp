@@ -50,6 +50,32 @@ TEST(ProviderPlan, SessionRulesInOneRun) {
   EXPECT_EQ(iptables_make_text(*plan, IpFamily::V6), "");
 }
 
+TEST(ProviderPlan, ALimitIsTheSessionsOwnOrHeldByTheRateAllShare) {
+  const auto rates = [](const SessionNetwork& wanted) {
+    std::vector<std::string> out;
+    const auto plan = plan_session_nat(wanted);
+    for (const Change& change : *plan) {
+      EXPECT_TRUE(check(change).ok()) << describe(change);
+      const std::string text = describe(change);
+      if (text.find("shape") == 0 || text.find("join") == 0 ||
+          text.find("hashlimit-above") != std::string::npos) {
+        out.push_back(text.substr(0, text.find(' ')));
+      }
+    }
+    return out;
+  };
+  auto wanted = session();
+  EXPECT_EQ(rates(wanted), (std::vector<std::string>{}));
+  wanted.limit_bytes_per_second = 1'000'000;
+  EXPECT_EQ(rates(wanted), (std::vector<std::string>{"iptables", "shape"}));
+  wanted.shared_rate = "rate-MYST";
+  EXPECT_EQ(rates(wanted), (std::vector<std::string>{"join-shared-rate"}));
+  wanted.limit_bytes_per_second = 0;
+  EXPECT_EQ(rates(wanted), (std::vector<std::string>{"join-shared-rate"}));
+  wanted.network = prefix("10.182.0.0/16");  // more than one class can tell apart
+  EXPECT_EQ(rates(wanted), (std::vector<std::string>{}));
+}
+
 TEST(ProviderPlan, UndoDeletesSessionRulesInReverse) {
   auto wanted = session();
   wanted.dns.reset();
