@@ -1,0 +1,140 @@
+"""A network with money: priced traffic, paid for while it runs; and the same with everybody killed at
+random. MYST_PAID_SECONDS: how long traffic runs (6), MYST_PAID_SEED: repeats a run's kills."""
+import os
+import platform
+import random
+import sys
+import threading
+import time
+
+import cases
+from cases import Skip, check
+import demo
+import network
+from network import STATE, WEB, http, wait_for
+import paid
+import session_test
+from session_test import kill
+
+SECONDS = int(os.environ.get('MYST_PAID_SECONDS', 6))
+SEED = int(os.environ.get('MYST_PAID_SEED') or time.time() * 1000)
+PIECE = 1 << 20
+money = None
+identities = session_test.identities
+
+
+def start():
+    global money
+    if platform.machine() != 'x86_64':
+        return
+    network.down()
+    paid.chain.prepare()
+    identities['consumer'], identities['provider'], money = demo.start_network(with_chain=True)
+
+
+def need_chain():
+    if money is None:
+        raise Skip('no development chain for this architecture')
+
+
+def audit():
+    status, answer = http('hub', 'GET', 'http://127.0.0.1:8080/admin/hermes/audit')
+    check(status == 200 and answer['balanced'] is True and answer['faults'] == [], f'audit: {status} {answer}')
+    return {name: int(value) for name, value in answer.items() if isinstance(value, (int, str)) and str(value).isdigit()}
+
+
+def total(role, direction):
+    items = demo.api(role, 'GET', f'/sessions?direction={direction}&page_size=500')['items']
+    return sum(int(one['tokens']) for one in items)
+
+
+def settle_and_compare():
+    """Everything that was promised is paid out, and every wei is somewhere."""
+    promised = audit()['promised_to_providers']
+    wait_for('the provider to know what Hermes promised', lambda: money.earned('earnings_total_tokens') == promised, 60)
+    demo.api('provider', 'POST', '/transactor/settle/sync', {'provider_id': identities['provider'], 'hermes_id': money.money.at['hermes']})
+    wait_for('nothing left to settle', lambda: money.earned() == 0)
+    items = demo.api('provider', 'GET', '/transactor/settle/history')['items']
+    fees = sum(int(one['fees']) for one in items)
+    wallet = money.money.tokens_of(money.wallet)
+    check(not any(one['error'] for one in items) and sum(int(one['amount']) for one in items) == wallet, f'history {items}')
+    check(wallet + fees == promised, f'{promised} promised, {wallet} paid out, fees {fees}')
+    check(http('hub', 'POST', 'http://127.0.0.1:8080/admin/hermes/cash')[0] == 202, 'cashing')
+    left = paid.TOP_UP - audit()['cashable']
+    wait_for('Hermes to cash all it may', lambda: money.money.tokens_of(money.channels['consumer']) == left, 30)
+    balances = money.balances()
+    check(sum(balances.values()) == money.money.supply(), f'not every wei is somewhere: {balances}')
+    return promised
+
+
+def test_priced_traffic_is_paid_for():
+    need_chain()
+    session_test.connect()
+    pieces, end = 0, time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        demo.fetch('paid traffic', f'http://{WEB}/bytes/{PIECE}')
+        pieces += 1
+        time.sleep(0.25)
+    due = pieces * PIECE * paid.PRICE_PER_GIB // 2 ** 30
+    wait_for('what is due to be paid', lambda: money.spent() >= due, 20)
+    spent = money.spent()
+    check(spent < due * 13 // 10, f'{due} were due, {spent} were paid')
+    session_test.disconnect()
+    wait_for('the session in the history', lambda: total('consumer', 'Consumed') >= spent)
+    promised = settle_and_compare()
+    check(promised == total('consumer', 'Consumed') == total('provider', 'Provided'), f'{promised} promised')
+
+
+def restart(role):
+    if role == 'hub':
+        kill('myst-hub', 'hub')
+        demo.start_hub(*money.hub_flags)
+        return
+    kill('myst', role)
+    demo.start_provider() if role == 'provider' else demo.node('consumer', 'daemon')
+    wait_for(f'the {role}\'s API', lambda: http(role, 'GET', f'{demo.API}/healthcheck')[0] == 200)
+    demo.api(role, 'PUT', f'/identities/{identities[role]}/unlock', {'passphrase': ''})
+
+
+def reconnect():
+    http('consumer', 'DELETE', f'{demo.API}/connection')
+    wait_for('a paid connection', session_test.try_connect, 60)
+
+
+def test_money_survives_kills_at_random():
+    need_chain()
+    chance = random.Random(SEED)
+    over = threading.Event()
+
+    def use():
+        while not over.is_set():
+            http('consumer', 'GET', f'http://{WEB}/bytes/{PIECE // 4}', timeout=2)
+            time.sleep(0.05)
+    before = audit()['promised_to_providers']
+    user = threading.Thread(target=use)
+    try:
+        session_test.connect()
+        user.start()
+        victims = ['hub', 'provider', 'consumer']
+        chance.shuffle(victims)
+        for role in victims:
+            time.sleep(chance.uniform(0.5, 3))
+            restart(role)
+            reconnect()
+        time.sleep(2)
+    except Exception as problem:
+        raise AssertionError(f'{problem} (MYST_PAID_SEED={SEED})') from problem
+    finally:
+        over.set()
+        user.join()
+    session_test.disconnect()
+    acknowledged = lambda: total('provider', 'Provided')
+    wait_for('the last session in the provider\'s history', lambda: acknowledged() > 0)
+    promised = settle_and_compare()
+    check(promised > before, f'nothing was paid between the kills: {promised}')
+    check(acknowledged() <= promised <= total('consumer', 'Consumed'),
+          f'{acknowledged()} acknowledged, {promised} promised, {total("consumer", "Consumed")} signed (MYST_PAID_SEED={SEED})')
+
+
+if __name__ == '__main__':
+    sys.exit(cases.main(sys.modules[__name__], before=start, after=network.down, explain=session_test.explain))
