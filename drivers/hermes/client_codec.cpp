@@ -5,7 +5,7 @@
 
 #include "core/base/text.hpp"
 #include "core/base/url.hpp"
-#include "platform/json/json.hpp"
+#include "platform/json/fields.hpp"
 #include "platform/json/writer.hpp"
 
 namespace myst::hermes {
@@ -23,7 +23,10 @@ using core::money::ChangeFee;
 using core::money::RefreshPromise;
 using core::money::RevealR;
 using core::money::SyncPromise;
-using json::Case;
+using json::amount_or_zero;
+using json::base64;
+using json::exactly;
+using json::member;
 using json::Value;
 using json::Writer;
 
@@ -153,34 +156,10 @@ Result<WireCall> write(const AskProviderData& call) {
 
 // --- answers
 
-Value member(Value object, std::string_view name) { return object.get(name, Case::Ignore); }
-
-Result<U256> amount_or_zero(Value object, std::string_view name) {
-  const Value value = member(object, name);
-  if (value.is_nothing()) return U256();
-  return value.u256();
-}
-
-template <std::size_t N>
-Result<ByteArray<N>> exactly(const Bytes& bytes) {
-  if (bytes.size() != N) return Error{Errc::Malformed, 0, "size of a byte string"};
-  ByteArray<N> out;
-  std::copy(bytes.begin(), bytes.end(), out.begin());
-  return out;
-}
-
-template <std::size_t N>
-Result<ByteArray<N>> base64(Value object, std::string_view name) {
-  MYST_TRY_ASSIGN(const std::string_view text, member(object, name).string());
-  MYST_TRY_ASSIGN(const Bytes bytes, from_base64(text));
-  return exactly<N>(bytes);
-}
-
 // Hex of a chain word, with or without 0x; a shorter one is padded on the left.
 Result<ByteArray<32>> hex_word(Value object, std::string_view name) {
-  MYST_TRY_ASSIGN(std::string_view text, member(object, name).string());
-  if (text.substr(0, 2) == "0x" || text.substr(0, 2) == "0X") text.remove_prefix(2);
-  MYST_TRY_ASSIGN(const Bytes bytes, from_hex(text));
+  MYST_TRY_ASSIGN(const std::string_view text, member(object, name).string());
+  MYST_TRY_ASSIGN(const Bytes bytes, from_hex(json::without_0x(text)));
   return payment::left_padded(bytes);
 }
 

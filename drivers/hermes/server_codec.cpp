@@ -6,27 +6,22 @@
 #include "core/base/time_text.hpp"
 #include "core/identity/signature.hpp"
 #include "core/payment/promise.hpp"
-#include "platform/json/json.hpp"
+#include "platform/json/fields.hpp"
 #include "platform/json/writer.hpp"
 
 namespace myst::hermes {
 namespace {
 
 using core::hermes::SignedPromise;
-using json::Case;
+using json::address;
+using json::amount_or_zero;
+using json::base64;
+using json::exactly;
+using json::hex;
+using json::member;
 using json::Value;
+using json::without_0x;
 using json::Writer;
-
-Result<json::Document> parse_body(std::string_view body) {
-  json::Limits limits;
-  limits.max_bytes = kMaxBody;
-  limits.max_depth = 8;
-  MYST_TRY_ASSIGN(auto document, json::Document::parse(body, limits));
-  if (!document.root().is_object()) return Error{Errc::Malformed, 0, "not an object"};
-  return document;
-}
-
-Value member(Value object, std::string_view name) { return object.get(name, Case::Ignore); }
 
 Result<std::string_view> text(Value object, std::string_view name) {
   return member(object, name).string();
@@ -34,48 +29,8 @@ Result<std::string_view> text(Value object, std::string_view name) {
 
 Result<U256> amount(Value object, std::string_view name) { return member(object, name).u256(); }
 
-// null, and nothing at all, is zero.
-Result<U256> amount_or_zero(Value object, std::string_view name) {
-  const Value value = member(object, name);
-  if (value.is_nothing()) return U256();
-  return value.u256();
-}
-
 Result<std::uint64_t> chain(Value object, std::string_view name) {
   return member(object, name).u64();
-}
-
-std::string_view without_0x(std::string_view hex) {
-  const bool prefixed = hex.substr(0, 2) == "0x" || hex.substr(0, 2) == "0X";
-  return prefixed ? hex.substr(2) : hex;
-}
-
-template <std::size_t N>
-Result<ByteArray<N>> exactly(const Bytes& bytes) {
-  if (bytes.size() != N) return Error{Errc::Malformed, 0, "size of a byte string"};
-  ByteArray<N> out;
-  std::copy(bytes.begin(), bytes.end(), out.begin());
-  return out;
-}
-
-template <std::size_t N>
-Result<ByteArray<N>> base64(Value object, std::string_view name) {
-  MYST_TRY_ASSIGN(const std::string_view encoded, text(object, name));
-  MYST_TRY_ASSIGN(const Bytes bytes, from_base64(encoded));
-  return exactly<N>(bytes);
-}
-
-template <std::size_t N>
-Result<ByteArray<N>> hex(Value object, std::string_view name) {
-  MYST_TRY_ASSIGN(const std::string_view encoded, text(object, name));
-  ByteArray<N> out;
-  MYST_TRY(from_hex(without_0x(encoded), out));
-  return out;
-}
-
-Result<Address> address(Value object, std::string_view name) {
-  MYST_TRY_ASSIGN(const std::string_view encoded, text(object, name));
-  return Address::parse(encoded);
 }
 
 Result<std::string> recovery_data(Value object) {
@@ -119,7 +74,7 @@ Result<PromiseBody> read_promise(Value object) {
 }  // namespace
 
 Result<core::hermes::PromiseRequest> read_promise_request(std::string_view body, bool withdrawal) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   const Value message = member(root, "exchange_message");
   core::hermes::PromiseRequest out;
@@ -146,7 +101,7 @@ Result<core::hermes::PromiseRequest> read_promise_request(std::string_view body,
 }
 
 Result<core::hermes::RevealRequest> read_reveal(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   core::hermes::RevealRequest out;
   MYST_TRY_ASSIGN(const std::string_view r, text(document.root(), "R"));
   MYST_TRY_ASSIGN(out.r, from_hex(without_0x(r)));
@@ -156,7 +111,7 @@ Result<core::hermes::RevealRequest> read_reveal(std::string_view body) {
 }
 
 Result<core::hermes::ChangeFeeRequest> read_change_fee(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   core::hermes::ChangeFeeRequest out;
   MYST_TRY_ASSIGN(PromiseBody promise, read_promise(member(document.root(), "hermes_promise")));
   out.promise = promise.promise;
@@ -166,7 +121,7 @@ Result<core::hermes::ChangeFeeRequest> read_change_fee(std::string_view body) {
 }
 
 Result<core::hermes::SyncRequest> read_sync(std::string_view body, const Address& signer) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   core::hermes::SyncRequest out;
   out.signer = signer;
@@ -181,7 +136,7 @@ Result<core::hermes::SyncRequest> read_sync(std::string_view body, const Address
 }
 
 Result<core::hermes::RefreshRequest> read_refresh(std::string_view body, const Address& signer) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   core::hermes::RefreshRequest out;
   out.signer = signer;
@@ -193,7 +148,7 @@ Result<core::hermes::RefreshRequest> read_refresh(std::string_view body, const A
 }
 
 Result<core::hermes::OffchainCreditRequest> read_credit(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   core::hermes::OffchainCreditRequest out;
   MYST_TRY_ASSIGN(out.consumer.chain, chain(document.root(), "chain_id"));
   MYST_TRY_ASSIGN(out.consumer.identity, address(document.root(), "identity"));

@@ -5,14 +5,15 @@
 
 #include "core/base/text.hpp"
 #include "core/base/time_text.hpp"
-#include "platform/json/json.hpp"
+#include "platform/json/fields.hpp"
 #include "platform/json/writer.hpp"
 
 namespace myst::transactor {
 namespace {
 
 using namespace core::money;  // the calls and their answers
-using json::Case;
+using json::amount_or_zero;
+using json::member;
 using json::Value;
 using json::Writer;
 
@@ -133,18 +134,10 @@ Result<json::Document> parse(std::string_view body) {
   return json::Document::parse(body, limits);
 }
 
-Value member(Value object, std::string_view name) { return object.get(name, Case::Ignore); }
-
 // Absent or unreadable: the epoch, so that nothing is kept.
 WallTime time_of(Value object, std::string_view name) {
   const auto time = parse_rfc3339(member(object, name).string_or(""));
   return time.ok() ? *time : WallTime{};
-}
-
-Result<Wei> amount_or_zero(Value object, std::string_view name) {
-  const Value value = member(object, name);
-  if (value.is_nothing()) return Wei();
-  return value.u256();
 }
 
 Result<FeeSet> read_fee_set(Value object) {

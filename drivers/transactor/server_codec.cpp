@@ -2,7 +2,7 @@
 
 #include "core/base/text.hpp"
 #include "core/base/time_text.hpp"
-#include "platform/json/json.hpp"
+#include "platform/json/fields.hpp"
 #include "platform/json/writer.hpp"
 
 namespace myst::transactor {
@@ -10,43 +10,16 @@ namespace {
 
 using core::transactor::Task;
 using core::transactor::TaskState;
-using json::Case;
+using json::address;
+using json::amount_or_zero;
+using json::hex;
+using json::member;
 using json::Value;
 using json::Writer;
 
-Result<json::Document> parse_body(std::string_view body) {
-  json::Limits limits;
-  limits.max_bytes = kMaxBody;
-  limits.max_depth = 8;
-  MYST_TRY_ASSIGN(auto document, json::Document::parse(body, limits));
-  if (!document.root().is_object()) return Error{Errc::Malformed, 0, "not an object"};
-  return document;
-}
-
-Value member(Value object, std::string_view name) { return object.get(name, Case::Ignore); }
-
-Result<Address> address(Value object, std::string_view name) {
-  MYST_TRY_ASSIGN(const std::string_view text, member(object, name).string());
-  return Address::parse(text);
-}
 Result<std::uint64_t> chain(Value object, std::string_view name) {
   return member(object, name).u64();
 }
-// Zero is left out by some encoders, nothing is null.
-Result<U256> number(Value object, std::string_view name) {
-  const Value value = member(object, name);
-  if (value.is_nothing()) return U256();
-  return value.u256();
-}
-template <std::size_t N>
-Result<ByteArray<N>> hex(Value object, std::string_view name) {
-  MYST_TRY_ASSIGN(std::string_view text, member(object, name).string());
-  if (text.substr(0, 2) == "0x" || text.substr(0, 2) == "0X") text.remove_prefix(2);
-  ByteArray<N> out;
-  MYST_TRY(from_hex(text, out));
-  return out;
-}
-
 Result<core::transactor::SettleRequest> read_settle(Value object, core::transactor::Kind kind) {
   core::transactor::SettleRequest out;
   out.kind = kind;
@@ -54,8 +27,8 @@ Result<core::transactor::SettleRequest> read_settle(Value object, core::transact
   MYST_TRY_ASSIGN(out.provider, address(object, "providerID"));
   MYST_TRY_ASSIGN(out.hermes, address(object, "hermesID"));
   MYST_TRY_ASSIGN(out.channel, hex<32>(object, "channelID"));
-  MYST_TRY_ASSIGN(out.amount, number(object, "amount"));
-  MYST_TRY_ASSIGN(out.fee, number(object, "fee"));
+  MYST_TRY_ASSIGN(out.amount, amount_or_zero(object, "amount"));
+  MYST_TRY_ASSIGN(out.fee, amount_or_zero(object, "fee"));
   MYST_TRY_ASSIGN(out.r, hex<32>(object, "preimage"));
   MYST_TRY_ASSIGN(out.signature, hex<65>(object, "signature"));
   return out;
@@ -101,14 +74,14 @@ void write_fee_set(Writer& writer, const core::transactor::Fees& fees, WallTime 
 }  // namespace
 
 Result<core::transactor::RegistrationRequest> read_registration(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   core::transactor::RegistrationRequest out;
   MYST_TRY_ASSIGN(out.terms.chain_id, chain(root, "chainID"));
   MYST_TRY_ASSIGN(out.terms.registry, address(root, "registryAddress"));
   MYST_TRY_ASSIGN(out.terms.hermes, address(root, "hermesID"));
-  MYST_TRY_ASSIGN(out.terms.stake, number(root, "stake"));
-  MYST_TRY_ASSIGN(out.terms.fee, number(root, "fee"));
+  MYST_TRY_ASSIGN(out.terms.stake, amount_or_zero(root, "stake"));
+  MYST_TRY_ASSIGN(out.terms.fee, amount_or_zero(root, "fee"));
   MYST_TRY_ASSIGN(out.terms.beneficiary, address(root, "beneficiary"));
   MYST_TRY_ASSIGN(out.identity, address(root, "identity"));
   MYST_TRY_ASSIGN(out.signature, hex<65>(root, "signature"));
@@ -116,26 +89,26 @@ Result<core::transactor::RegistrationRequest> read_registration(std::string_view
 }
 
 Result<core::transactor::OpenChannelRequest> read_open_channel(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   core::transactor::OpenChannelRequest out;
   MYST_TRY_ASSIGN(out.terms.chain_id, chain(root, "chainID"));
   MYST_TRY_ASSIGN(out.terms.registry, address(root, "registry_address"));
   MYST_TRY_ASSIGN(out.terms.hermes, address(root, "hermesID"));
-  MYST_TRY_ASSIGN(out.terms.fee, number(root, "transactorFee"));
+  MYST_TRY_ASSIGN(out.terms.fee, amount_or_zero(root, "transactorFee"));
   MYST_TRY_ASSIGN(out.signature, hex<65>(root, "signature"));
   return out;
 }
 
 Result<core::transactor::SettleRequest> read_settle(std::string_view body,
                                                     core::transactor::Kind kind) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   return read_settle(document.root(), kind);
 }
 
 Result<core::transactor::SettleWithBeneficiaryRequest> read_settle_with_beneficiary(
     std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   core::transactor::SettleWithBeneficiaryRequest out;
   MYST_TRY_ASSIGN(out.settle, read_settle(member(root, "Promise"),
@@ -144,13 +117,13 @@ Result<core::transactor::SettleWithBeneficiaryRequest> read_settle_with_benefici
   MYST_TRY_ASSIGN(out.terms.registry, address(root, "registry"));
   MYST_TRY_ASSIGN(out.terms.identity, address(root, "providerID"));
   MYST_TRY_ASSIGN(out.terms.beneficiary, address(root, "beneficiary"));
-  MYST_TRY_ASSIGN(out.terms.nonce, number(root, "nonce"));
+  MYST_TRY_ASSIGN(out.terms.nonce, amount_or_zero(root, "nonce"));
   MYST_TRY_ASSIGN(out.signature, hex<65>(root, "signature"));
   return out;
 }
 
 Result<core::transactor::PayAndSettleRequest> read_pay_and_settle(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   core::transactor::PayAndSettleRequest out;
   MYST_TRY_ASSIGN(out.settle, read_settle(root, core::transactor::Kind::PayAndSettle));
@@ -160,14 +133,14 @@ Result<core::transactor::PayAndSettleRequest> read_pay_and_settle(std::string_vi
 }
 
 Result<core::transactor::DecreaseStakeRequest> read_decrease_stake(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   core::transactor::DecreaseStakeRequest out;
   MYST_TRY_ASSIGN(out.terms.chain_id, chain(root, "chain_id"));
   MYST_TRY_ASSIGN(out.terms.channel, hex<32>(root, "channel_id"));
-  MYST_TRY_ASSIGN(out.terms.amount, number(root, "amount"));
-  MYST_TRY_ASSIGN(out.terms.fee, number(root, "transactor_fee"));
-  MYST_TRY_ASSIGN(out.terms.nonce, number(root, "nonce"));
+  MYST_TRY_ASSIGN(out.terms.amount, amount_or_zero(root, "amount"));
+  MYST_TRY_ASSIGN(out.terms.fee, amount_or_zero(root, "transactor_fee"));
+  MYST_TRY_ASSIGN(out.terms.nonce, amount_or_zero(root, "nonce"));
   MYST_TRY_ASSIGN(out.hermes, address(root, "hermes_id"));
   MYST_TRY_ASSIGN(out.provider, address(root, "providerID"));
   MYST_TRY_ASSIGN(out.signature, hex<65>(root, "signature"));
@@ -175,7 +148,7 @@ Result<core::transactor::DecreaseStakeRequest> read_decrease_stake(std::string_v
 }
 
 Result<ChannelStatusRequest> read_channel_status(std::string_view body) {
-  MYST_TRY_ASSIGN(const auto document, parse_body(body));
+  MYST_TRY_ASSIGN(const auto document, json::parse_object(body, kMaxBody));
   const Value root = document.root();
   ChannelStatusRequest out;
   MYST_TRY_ASSIGN(out.chain, chain(root, "chainID"));

@@ -47,7 +47,7 @@ struct World {
   std::string recovery;
   std::deque<Refusal> refusals;  // of the next promise requests
   bool silent = false;
-  bool other_lock = false;       // promises under one that nobody asked for
+  bool other_lock = false;          // promises under one that nobody asked for
   std::optional<LocalSigner> liar;  // signs instead of the operator
   std::map<U256, Wei> totals;
   std::vector<std::string> log;  // what happened, in order
