@@ -28,7 +28,6 @@ def start():
     if platform.machine() != 'x86_64':
         return
     network.down()
-    paid.chain.prepare()
     identities['consumer'], identities['provider'], money = demo.start_network(with_chain=True)
 
 
