@@ -37,9 +37,10 @@ int forget_segments(dl_phdr_info* object, std::size_t, void*) {
     // Whole pages only: the last one may be the next segment's, which may be writable.
     const std::uintptr_t first = (start + page - 1) / page * page;
     const std::uintptr_t end = (start + segment.p_memsz) / page * page;
-    if (first < end) {
-      (void)::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
-    }
+    if (first >= end) continue;
+    // The loader gives addresses as numbers.
+    void* const memory = reinterpret_cast<void*>(first);  // NOLINT(performance-no-int-to-ptr)
+    (void)::madvise(memory, end - first, MADV_DONTNEED);
   }
   return 0;
 }

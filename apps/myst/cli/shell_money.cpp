@@ -1,4 +1,6 @@
 // Shell: what needs a chain, a transactor or a payment service.
+#include <optional>
+
 #include "apps/myst/cli/shell.hpp"
 #include "core/base/text.hpp"
 #include "platform/json/writer.hpp"
@@ -14,6 +16,18 @@ void write_hermeses(json::Writer& out, const std::string& list) {
   out.key("hermes_ids").begin_array();
   for (const std::string_view id : split(list, ',')) out.value(trim(id));
   out.end_array();
+}
+
+// "12.5" MYST in wei, exactly; none for what is no such number.
+std::optional<Wei> wei_of(std::string_view text) {
+  constexpr std::size_t kDigits = 18;
+  const std::size_t point = text.find('.');
+  const auto fraction = point == text.npos ? std::string_view() : text.substr(point + 1);
+  if (text.empty() || text == "." || fraction.size() > kDigits) return std::nullopt;
+  std::string digits(text.substr(0, point));
+  digits.append(fraction).append(kDigits - fraction.size(), '0');
+  const auto wei = Wei::parse(digits);
+  return wei.ok() ? std::optional<Wei>(*wei) : std::nullopt;
 }
 
 bool show_fees(ClientContext& context) {
@@ -87,14 +101,12 @@ bool withdraw(ClientContext& context, const Words& words) {
                                    config_value(context.config, "chains.2.chainid").number_or(0)))
       .member("to_chain_id", *target);
   if (words.size() > 3) {
-    const auto amount = core::parse_config_text(core::ConfigType::Number, words[3]);
-    if (!amount.ok() || amount->as_number() <= 0 || amount->as_number() > 99) {
+    const auto amount = wei_of(words[3]);
+    if (!amount || amount->is_zero() || *amount > *wei_of("99")) {
       context.out.error("an amount is a number of MYST up to 99");
       return false;
     }
-    // Micro-MYST are exact in a double; finer amounts are not asked for by people.
-    const auto micro = static_cast<std::uint64_t>(amount->as_number() * 1e6 + 0.5);
-    out.member("amount", std::to_string(micro) + "000000000000");
+    out.member("amount", amount->to_string());
   }
   out.end_object();
   if (!report(context,

@@ -234,6 +234,23 @@ TEST_F(CliTest, ShellRunsItsCommands) {
   EXPECT_TRUE(shell.wants_to_leave());
 }
 
+TEST_F(CliTest, AmountsToWithdrawAreExact) {
+  Shell shell(context);
+  for (const auto& [text, wei] : {std::pair{"0.1", "100000000000000000"},
+                                  {"99", "99000000000000000000"},
+                                  {"1.000000000000000001", "1000000000000000001"}}) {
+    (void)shell.run({"identities", "withdraw", "0xp", "0xb", "137", text});
+    EXPECT_NE(node.asked.back().find("\"amount\":\"" + std::string(wei) + "\""), std::string::npos)
+        << node.asked.back();
+  }
+  const std::size_t asked = node.asked.size();
+  for (const char* bad : {"", ".", "0", "-1", "1e1", "99.000000000000000001", "1.2.3", "nan",
+                          "1.0000000000000000001"}) {
+    EXPECT_FALSE(shell.run({"identities", "withdraw", "0xp", "0xb", "137", bad})) << bad;
+  }
+  EXPECT_EQ(node.asked.size(), asked);
+}
+
 TEST_F(CliTest, ShellCompletesCommandsAndIdentities) {
   Shell shell(context);
   node.on("GET /identities", 200, R"({"identities":[{"id":"0xc0"},{"id":"0xd0"}]})");
