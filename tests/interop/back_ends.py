@@ -39,7 +39,8 @@ MYST = 10 ** 18
 running = {}    # name -> process
 kind = None     # which of the above is up
 chain = None    # addresses of the contracts; None: nothing costs anything
-record = None   # (port of a recording proxy in front of the hub), while one runs
+BROKER_PORT = 4222
+tapped = False  # nodes reach the hub through tap.py, which writes down what they say
 
 
 class Failed(Exception):
@@ -114,8 +115,11 @@ def give(address, tokens):
 def start_hub(*money):
     back_end('hub', f'{BIN}/myst-hub', f'--public-address={NAME}', '--http-port=8080', '--broker-listen=0.0.0.0:4222',
              '--broker-upstream=127.0.0.1:4223', '--country=NL', f'--data-dir={STATE}/hub', f'--policies={STATE}/policies',
-             *[f'--place={address}/32={COUNTRY[role]}' for role, address in PUBLIC.items() if role in COUNTRY], *money)
+             *[f'--place={address}/32={COUNTRY[role]}' for role, address in PUBLIC.items() if role in COUNTRY],
+             *([f'--trusted-proxy={HUB}'] if tapped else []), *money)
     wait_for('the hub', lambda: http('hub', 'GET', f'http://{HUB}:8080/network')[0] == 200)
+    if tapped:
+        back_end('tap', 'python3', '-B', f'{HERE}/tap.py', HUB, '8070', '8080', '4221', '4222', f'{STATE}/tap.jsonl')
 
 
 def start_our_hub(paid):
@@ -179,6 +183,12 @@ def start_lab(paid):
 lab_stub = {}
 
 
+def tap():
+    """From the next up() on, nodes talk to the hub through tap.py."""
+    global tapped, HUB_URL, BROKER_PORT
+    tapped, HUB_URL, BROKER_PORT = True, f'http://{NAME}:8070', 4221
+
+
 # --- all of it
 
 def up(wanted):
@@ -234,7 +244,7 @@ def node_flags(cheap=False):
                 f'--chains.{n}.knownHermeses={at["hermes"]}', f'--chains.{n}.channelImplementation={at["channel"]}',
                 f'--chains.{n}.myst={at["myst"]}', f'--ether.client.rpcl{n}={rpc_urls[n - 1]}']
     return out + [
-        f'--chain-id={stand_in.CHAIN_ID}', f'--broker-address=nats://{NAME}:4222',
+        f'--chain-id={stand_in.CHAIN_ID}', f'--broker-address=nats://{NAME}:{BROKER_PORT}',
         f'--discovery.address={STAND_IN + "/cheap" if cheap else hub}/api/v4',
         f'--location.address={hub}/location', f'--ip-detector={hub}/location', f'--access-policy.address={hub}/access-policies/',
         f'--quality.address={hub}/quality/api/v3', f'--stun-servers={NAME}:3478', f'--port-check-servers={NAME}:4589',

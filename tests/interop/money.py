@@ -138,7 +138,7 @@ class PaidPairing(Pairing):
             return
         for title in ('topped_up', 'priced', 'fees', 'refused_price'):
             self.case(title, getattr(self, title))
-        if not self.only and not self.case('paid_session', self.paid_session):
+        if not self.case('paid_session', self.paid_session) and not self.only:
             return
-        for title in ('paid_end', 'settle', 'beneficiary_known', 'promises_survive'):
+        for title in ('paid_end', 'settle', 'beneficiary_known', 'promises_survive', 'disconnect_by_provider', 'kill_consumer', 'broker_restart', 'stop_in_session'):
             self.case(title, getattr(self, title))

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 import back_ends
 import stand_in
 import world
+import money
 from back_ends import HUB_URL, NAME, STATE, Failed
 from world import HERE, Node, inside, sh, spawn, wait_for
 from network import DemoError
@@ -148,8 +150,42 @@ RECORDINGS = {   # name -> (back ends, what is done)
 }
 
 
+def hub_traffic():
+    """What two reference nodes ask of our hub from their start to a settlement, and its answers."""
+    back_ends.tap()
+    try:
+        back_ends.up('paid')
+        pairing = money.PaidPairing('ref-ref.paid', ('topped_up', 'paid_session', 'paid_end', 'settle', 'stop_in_session'))
+        pairing.run()
+        pairing.end()
+        with open(f'{STATE}/tap.jsonl', encoding='utf-8') as f:
+            entries = [json.loads(line) for line in f]
+        kept, seen = {'contracts': back_ends.chain, 'http': [], 'broker': []}, {}
+        for entry in entries:
+            if entry['kind'] == 'broker':
+                key = ('broker', entry['connection'])
+            else:
+                key = (entry['method'], re.sub('0x[0-9a-fA-F]{40}|[?].*|queue/.*', '', entry['path']), entry['status'])
+            seen[key] = seen.get(key, 0) + 1
+            if seen[key] <= (60 if entry['kind'] == 'broker' else 4):
+                kept[entry.pop('kind')].append(entry)
+        with open(f'{OUT}/hub_traffic.json', 'w', encoding='utf-8') as f:
+            # One entry a line, so that a change of one is seen as one.
+            f.write('{"contracts":' + json.dumps(kept['contracts']) + ',\n"http":[\n' + ',\n'.join(json.dumps(e) for e in kept['http']) + '],\n"broker":[\n' +
+                    ',\n'.join(json.dumps(e) for e in kept['broker']) + ']}\n')
+        print(f'ok record hub_traffic: {len(kept["http"])} requests, {len(kept["broker"])} pieces of broker streams', flush=True)
+        return 0
+    except (Failed, DemoError) as problem:
+        print(f'not ok record hub_traffic {problem}', flush=True)
+        return 1
+    finally:
+        back_ends.down()
+
+
 def main():
     bad = 0
+    if 'hub_traffic' in sys.argv[1:]:   # alone: the hub is another address then
+        return hub_traffic()
     for behind in ('hub', 'paid'):
         chosen = [n for n, (b, _) in RECORDINGS.items() if b == behind and (not sys.argv[1:] or n in sys.argv[1:])]
         if not chosen:
