@@ -240,7 +240,14 @@ class Program {
           "why", recovered.error().what);
     }
     wireguard::Options wireguard_options;
-    if (config_.flag("userspace")) wireguard_options.backend = wireguard::BackendWish::Userspace;
+    const std::string backend = config_.text("wireguard.backend");
+    if (backend == "userspace" || config_.flag("userspace")) {
+      wireguard_options.backend = wireguard::BackendWish::Userspace;
+    } else if (backend == "kernel") {
+      wireguard_options.backend = wireguard::BackendWish::Kernel;
+    } else if (backend != "auto") {
+      log::warn("wireguard.backend is not auto, kernel or userspace: auto", "value", backend);
+    }
     wireguard_ = std::make_unique<wireguard::Wireguard>(loop_, rng_, wireguard_options);
     Tunnels::Config tunnels;
     tunnels.provider_mtu_bytes = static_cast<std::uint32_t>(config_.integer("wireguard.mtu"));

@@ -103,6 +103,8 @@ constexpr ConfigKey kKeys[] = {
     same("shaper.bandwidth", I, G, "6250", "limit in kilobytes per second and direction"),
     same("shaper.total", I, G, "0",
          "limit of all sessions together, shared evenly, as above; 0: none"),
+    same("wireguard.backend", T, G, "auto",
+         "auto (the kernel's module where it is there and faster), kernel or userspace"),
     same("wireguard.mtu", I, G, "0", "MTU of tunnels: 0 automatic, else 68 to 1500"),
     same("nat-hole-punching", B, G, "true", "deprecated, unused"),
     same("experiment-natpunching", B, GH, "true", "deprecated, unused"),

@@ -29,6 +29,13 @@ bool mac1_valid(const Digest32& key, ByteSpan message) {
   return equal_constant_time(blake2s_mac(key, without_macs(message)), mac1_of(message));
 }
 
+bool has_mac2(ByteSpan message) {
+  const auto type = message_type(message);
+  if (type != MessageType::Initiation && type != MessageType::Response) return false;
+  const ByteSpan mac2 = mac2_of(message);
+  return std::any_of(mac2.begin(), mac2.end(), [](std::uint8_t byte) { return byte != 0; });
+}
+
 CookieChecker::CookieChecker(const PublicKey& own)
     : mac1_key_(wireguard::mac1_key(own)), cookie_key_(blake2s({as_bytes(kLabelCookie), own})) {}
 

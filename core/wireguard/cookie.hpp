@@ -19,6 +19,8 @@ namespace myst::core::wireguard {
 Digest32 mac1_key(const PublicKey& public_key);
 // Message: an initiation or a response. Any thread.
 bool mac1_valid(const Digest32& key, ByteSpan message);
+// An initiation or response that shows a cookie, right or wrong. Any thread.
+bool has_mac2(ByteSpan message);
 
 // The receiver's side, one per device.
 class CookieChecker {

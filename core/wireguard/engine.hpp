@@ -42,6 +42,7 @@ class Engine {
  public:
   static constexpr std::size_t kMaxPeers = 1024;       // full: add_peer says so
   static constexpr std::size_t kMaxAllowedIps = 8192;  // of all peers; full: add_allowed_ip says so
+  static constexpr std::size_t kMaxSmall = 32;
   static constexpr std::size_t kMaxStaged = 16;  // packets a peer; full: its oldest is dropped
 
   struct Keypair {
@@ -127,6 +128,8 @@ class Engine {
   // One datagram into `buffer` (room for the largest packet and its overhead).
   std::optional<Transmit> poll_transmit(Now now, MutableByteSpan buffer);
   std::optional<Event> poll_event();
+  // Handshake messages that wait for poll_transmit(); beyond kMaxSmall the newest are dropped.
+  std::size_t waiting_messages() const { return small_.size(); }
   std::optional<Instant> next_timeout() const;
 
  private:
@@ -192,7 +195,7 @@ class Engine {
   std::vector<std::unique_ptr<Retired>> retired_;
   std::deque<std::uint64_t> ready_;  // peers with something to send; each at most once
   // Full: the newest handshake message is dropped; every one of them is repeated by its timer.
-  FixedQueue<Small, 32> small_;
+  FixedQueue<Small, kMaxSmall> small_;
   FixedQueue<Event, 64> events_;  // full: the event is lost, statistics still show the handshake
 };
 

@@ -59,9 +59,11 @@ ControlSocket::~ControlSocket() {
 }
 
 void ControlSocket::accept_all() {
-  while (clients_.size() < kMaxClients) {
+  for (;;) {
     platform::UniqueFd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.valid()) return;
+    // Full: who has been there longest has had the time to finish.
+    if (clients_.size() >= kMaxClients) clients_.erase(clients_.begin());
     const std::uint64_t id = next_id_++;
     auto client = std::make_unique<Client>();
     auto watcher = platform::FdWatcher::open(
@@ -70,22 +72,16 @@ void ControlSocket::accept_all() {
     client->fd = std::move(fd);
     client->watcher = std::move(*watcher);
     client->watcher.watch(platform::FdWatcher::kReadable);
-    client->idle = std::make_unique<platform::Timer>(loop_, [this, id] {
-      clients_.erase(id);
-      watcher_.watch(platform::FdWatcher::kReadable);
-    });
+    client->idle = std::make_unique<platform::Timer>(loop_, [this, id] { clients_.erase(id); });
     client->idle->arm_in(kIdleLimit);
     clients_.emplace(id, std::move(client));
   }
-  watcher_.watch(platform::FdWatcher::kNothing);  // until one of them leaves
 }
 
 void ControlSocket::on_client(std::uint64_t id, unsigned) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
-  if (serve(*found->second)) return;
-  clients_.erase(found);
-  watcher_.watch(platform::FdWatcher::kReadable);
+  if (!serve(*found->second)) clients_.erase(found);
 }
 
 bool ControlSocket::serve(Client& client) {

@@ -192,7 +192,10 @@ bool DataPlane::push_unsent(Port& port, PeerPath& path, ByteSpan packet) {
 }
 
 bool DataPlane::push_handshake(Port& port, const PathAddress& from, ByteSpan message) {
-  const bool pushed = handshakes_.push(raw(HandshakeHead{port.number, from}), message);
+  // Who shows a cookie does not stand in line with a flood of those who do not. The line is only
+  // chosen here: whether the cookie is right is the engine's to see.
+  ByteRing& ring = core::wireguard::has_mac2(message) ? with_cookie_ : handshakes_;
+  const bool pushed = ring.push(raw(HandshakeHead{port.number, from}), message);
   wake();
   return pushed;
 }
@@ -310,32 +313,24 @@ void DataPlane::reclaim() {
 }
 
 void DataPlane::on_wake() {
-  awake_.store(false, std::memory_order_seq_cst);
+  // In this order. Who pushes before the exchange is served below, who pushes after it writes
+  // again. The other way round a write could be read here and all later ones never be made.
   std::uint64_t count = 0;
   (void)!::read(wake_fd_.get(), &count, sizeof count);
+  (void)awake_.exchange(false, std::memory_order_seq_cst);
   dispatch();
 }
 
-void DataPlane::dispatch() {
-  if (dispatching_) return;
-  dispatching_ = true;
-  const auto touch = [this](std::uint64_t number) {
-    if (std::find(touched_.begin(), touched_.end(), number) == touched_.end()) {
-      touched_.push_back(number);
-    }
-  };
-  attention_.take_all([&](PeerPath& path, std::uint32_t bits) {
-    if (Client* const client = client_of(path.device)) {
-      client->on_attention(path.id, bits);
-      touch(path.device);
-    }
-  });
-  const Instant now = loop_.instant();
-  if (handshakes_.used() > kLoadedBytes) loaded_until_ = now + kLoadedFor;
-  const bool under_load = loaded_until_ && now < *loaded_until_;
+void DataPlane::touch(std::uint64_t number) {
+  if (std::find(touched_.begin(), touched_.end(), number) == touched_.end()) {
+    touched_.push_back(number);
+  }
+}
+
+void DataPlane::take_handshakes(ByteRing& ring, bool under_load) {
   std::uint8_t record[sizeof(HandshakeHead) + core::wireguard::kInitiationSize];
-  for (std::uint32_t left = handshakes_.used(); left > 0;) {
-    const std::int64_t size = handshakes_.pop(record);
+  for (std::uint32_t left = ring.used(); left > 0;) {
+    const std::int64_t size = ring.pop(record);
     if (size < 0) break;
     left -= std::min<std::uint32_t>(left, static_cast<std::uint32_t>(size) + 4);
     HandshakeHead head;
@@ -347,6 +342,22 @@ void DataPlane::dispatch() {
       touch(head.device);
     }
   }
+}
+
+void DataPlane::dispatch() {
+  if (dispatching_) return;
+  dispatching_ = true;
+  attention_.take_all([&](PeerPath& path, std::uint32_t bits) {
+    if (Client* const client = client_of(path.device)) {
+      client->on_attention(path.id, bits);
+      touch(path.device);
+    }
+  });
+  const Instant now = loop_.instant();
+  if (handshakes_.used() > kLoadedBytes) loaded_until_ = now + kLoadedFor;
+  const bool under_load = loaded_until_ && now < *loaded_until_;
+  take_handshakes(with_cookie_, under_load);
+  take_handshakes(handshakes_, under_load);
   for (std::uint32_t left = unsent_.used(); left > 0;) {
     const std::int64_t size = unsent_.pop(scratch());
     if (size < 0) break;

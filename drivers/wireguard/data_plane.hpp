@@ -76,6 +76,7 @@ class DataPlane {
   static constexpr std::size_t kScratchSize = 65535 + 64;
   static constexpr std::uint32_t kUnsentRing = 64 * 1024;
   static constexpr std::uint32_t kHandshakeRing = 32 * 1024;  // about 150 messages
+  static constexpr std::uint32_t kCookieRing = 8 * 1024;      // ... that show a cookie
   enum class Kind : std::uint8_t { Tun, Udp4, Udp6, Stop };
 
   struct Slot {
@@ -105,6 +106,8 @@ class DataPlane {
   void wake();
   void on_wake();
   void dispatch();
+  void take_handshakes(ByteRing& ring, bool under_load);
+  void touch(std::uint64_t number);
   void reclaim();
   Client* client_of(std::uint64_t number);
   template <typename F>
@@ -123,7 +126,7 @@ class DataPlane {
   std::unique_ptr<Slot[]> slots_;
   std::uint64_t generation_ = 1;
 
-  ByteRing unsent_{kUnsentRing}, handshakes_{kHandshakeRing};
+  ByteRing unsent_{kUnsentRing}, handshakes_{kHandshakeRing}, with_cookie_{kCookieRing};
   core::wireguard::AttentionList attention_;
   std::atomic<bool> offload_changed_{false}, awake_{false};
   platform::UniqueFd wake_fd_;

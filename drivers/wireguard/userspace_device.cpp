@@ -342,6 +342,8 @@ void UserspaceDevice::on_handshake(const PathAddress& from, ByteSpan message, bo
   if (still_down()) return;
   // Who sends nonsense is not worth a line; PortCounters and `wg show` tell enough.
   (void)engine_.handle_message(loop_.now(), from, message, under_load);
+  // More of them come before settle(), perhaps a flood's: no cookie may be lost for want of room.
+  if (engine_.waiting_messages() >= Engine::kMaxSmall / 2) drain();
 }
 
 void UserspaceDevice::on_attention(std::uint64_t peer_id, std::uint32_t bits) {
@@ -399,9 +401,8 @@ bool UserspaceDevice::transmit(const Engine::Transmit& out) {
   return error == 0;
 }
 
-// What every input ends with: see the order in Engine.
-void UserspaceDevice::settle() {
-  const std::weak_ptr<bool> alive = alive_;
+// Publishes what changed, then sends what waits: see the order in Engine.
+void UserspaceDevice::drain() {
   const Now now = loop_.now();
   const auto publish = [&] {
     if (auto table = engine_.take_table()) {
@@ -417,6 +418,12 @@ void UserspaceDevice::settle() {
     }
   }
   publish();  // sending may have begun a handshake
+}
+
+// What every input ends with.
+void UserspaceDevice::settle() {
+  const std::weak_ptr<bool> alive = alive_;
+  drain();
   timer_.arm(is_down_ ? std::nullopt : engine_.next_timeout());
   while (const auto event = engine_.poll_event()) {
     if (event->had_session || !on_handshake_) continue;

@@ -58,6 +58,7 @@ class UserspaceDevice final : public Device, private DataPlane::Client {
   SocketOptions socket_options() const;
   void set_limits(std::uint32_t mtu);
   void on_timer();
+  void drain();
   bool still_down();
   void came_up();
   bool transmit(const core::wireguard::Engine::Transmit& out);

@@ -1,12 +1,14 @@
 // Opens pairs of devices in one process, joined over loopback, until all have shaken hands: what
 // the programs do through device.hpp. Usage: netns_wireguard_devices_tool <pairs> Prints
 // "handshakes N", "adopted PORT", "first_ms N" and "kb_per_session N" (RSS of each device after the
-// first 20).
+// first 20). Or: netns_wireguard_devices_tool wireguard -f NAME, as `myst wireguard -f NAME`, for
+// builds (sanitizers) in which the whole program would take too long.
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -38,6 +40,9 @@ platform::UniqueFd bound_socket() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "wireguard") == 0) {
+    return wireguard::wireguard_main(argc - 1, argv + 1);
+  }
   const int pairs = argc > 1 ? std::atoi(argv[1]) : 1;
   log::set_level(log::Level::Warn);
   platform::Loop loop;

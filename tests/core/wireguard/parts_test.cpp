@@ -161,6 +161,19 @@ TEST(Cookie, ASenderThatShowsItsCookieIsKnownByItsAddress) {
   EXPECT_EQ(ByteSpan(message).subspan(132)[0], 0);
 }
 
+TEST(Cookie, ItIsSeenWhoShowsOne) {
+  Bytes message(kInitiationSize);
+  message[0] = 1;
+  EXPECT_FALSE(has_mac2(message));
+  message[kInitiationSize - 1] = 1;
+  EXPECT_TRUE(has_mac2(message));
+  message[kInitiationSize - 1] = 0;
+  message[kInitiationSize - 17] = 1;  // mac1
+  EXPECT_FALSE(has_mac2(message));
+  EXPECT_FALSE(has_mac2(Bytes(kCookieReplySize, 3)));
+  EXPECT_FALSE(has_mac2({}));
+}
+
 TEST(Cookie, AReplyForAnotherMessageIsRejected) {
   test::SeededRng rng(2);
   const auto device = x25519::make_pair(rng);
