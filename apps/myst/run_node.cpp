@@ -21,6 +21,7 @@
 #include "core/config/document_layer.hpp"
 #include "core/crypto/secp256k1.hpp"
 #include "platform/loop/signal_watcher.hpp"
+#include "platform/net/resolve.hpp"
 #include "platform/system/files.hpp"
 #include "platform/system/random.hpp"
 #include "platform/system/systemd.hpp"
@@ -472,6 +473,7 @@ class Program {
 
 int run_node(NodeLaunch launch) {
   tune_memory();
+  platform::ask_again_soon();
   const core::NodeConfig& config = launch.config;
   log::Options log_options;
   const auto level = log::parse_level(config.text("log-level"));

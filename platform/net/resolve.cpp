@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "platform/loop/timer.hpp"
 #include "platform/net/sockaddr.hpp"
@@ -95,5 +96,7 @@ Resolve::~Resolve() {
   // The callback may be what destroys us.
   loop.dispose(std::make_unique<std::shared_ptr<State>>(std::move(state_)));
 }
+
+void ask_again_soon() { (void)::setenv("RES_OPTIONS", "timeout:1 attempts:4", 0); }
 
 }  // namespace myst::platform

@@ -16,6 +16,10 @@ namespace myst::platform {
 // "localhost"; else empty.
 std::vector<IpAddress> addresses_at_once(std::string_view host);
 
+// A lost datagram of a question costs 1 s, not the system's 5 s; the waits add up to the same, as
+// each is twice the one before. An owner's RES_OPTIONS stay. Once, before other threads run.
+void ask_again_soon();
+
 // One question. Destroyed before the answer: the callback does not come.
 class Resolve {
  public:
