@@ -11,6 +11,8 @@ from world import STATE, Failed, Node, inside, sh
 from network import DemoError
 
 UNKNOWN = '0x' + '34' * 20
+CLIENTS_USE = ('content-type', 'location', 'cache-control', 'content-disposition', 'www-authenticate', 'allow', 'access-control-allow-origin',
+               'access-control-allow-methods', 'access-control-allow-headers', 'vary')
 # (method, path, body); ID is the node's own identity. A body that is text is sent as it is.
 REQUESTS = [
     ('GET', '/healthcheck', None), ('GET', '/nowhere', None), ('POST', '/healthcheck', None),
@@ -69,7 +71,7 @@ for line in open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'rest_
 def ask(node, method, path, body):
     own = node.identity or ''
     path = path.replace('IDUPPER', own.upper().replace('0X', '0x')).replace('ID', own)
-    words = ['curl', '-sS', '-m', '60', '-X', method, '-D', '-', f'{world.API}{path}']
+    words = ['curl', '-sS', '-m', '60', '-X', method, '-D', '-', '-H', 'Origin: http://localhost:3000', f'{world.API}{path}']
     if body is not None:
         text = body if isinstance(body, str) else json.dumps(body).replace('"ID"', json.dumps(own))
         words += ['-H', 'Content-Type: application/json', '-d', text]
@@ -77,8 +79,11 @@ def ask(node, method, path, body):
     head, _, content = done.stdout.partition('\n\n')
     lines = head.split('\n')
     status = int(lines[0].split()[1]) if len(lines[0].split()) > 1 else 0
-    kind = next((line.split(':', 1)[1].strip() for line in lines if line.lower().startswith('content-type:')), '')
-    return status, kind, content.strip()
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(':') for line in lines[1:])}
+    kept = {name: headers[name] for name in CLIENTS_USE if name in headers}
+    if 'set-cookie' in headers:   # the token differs, its attributes must not
+        kept['set-cookie'] = re.sub('=[^;]*', '', headers['set-cookie'], 1)
+    return status, kept, content.strip()
 
 
 def shape(value, depth=0):
@@ -96,8 +101,8 @@ def shape(value, depth=0):
 
 
 def describe(path, answer):
-    status, kind, content = answer
-    kind = kind.split(';')[0]
+    status, headers, content = answer
+    kind = {**headers, 'content-type': headers.get('content-type', '').split(';')[0]}
     try:
         value = json.loads(content)
     except ValueError:
