@@ -13,7 +13,9 @@ const Error kUnknownChain{Errc::NotFound, 0, "a chain that is not ours"};
 
 }  // namespace
 
-Chains::Chains(platform::Loop& loop, const std::vector<ChainContracts>& contracts) {
+Chains::Chains(platform::Loop& loop, const std::vector<ChainContracts>& contracts,
+               std::uint64_t confirmations)
+    : confirmations_(confirmations) {
   for (const ChainContracts& one : contracts) {
     ethereum::RpcClient::Options options;
     options.urls = one.rpc;
@@ -39,23 +41,41 @@ void Chains::consumer(const core::hermes::ConsumerKey& key, Callback<ConsumerFac
   const ChainContracts& contracts = chain->contracts;
   const Address channel = payment::consumer_channel(
       key.identity, contracts.hermes, contracts.registry, contracts.channel_implementation);
+  using Opened = Result<std::optional<chain::channel::Hermes>>;
   // One after the other: what is taken out of the channel meanwhile is then missing in the balance
   // and not yet in `settled`. The other way round it would count twice.
-  const auto with_settled = [&reader, token = contracts.token, channel,
-                             done](const Result<std::optional<chain::channel::Hermes>>& opened) {
-    if (!opened.ok()) return done(opened.error());
-    if (!*opened) return done(ConsumerFacts{});
-    const Wei settled = (**opened).settled;
-    reader.token_balance(token, channel, [settled, done](const Result<Wei>& balance) {
+  const auto with_settled = [&reader, token = contracts.token, channel, done](ethereum::BlockTag at,
+                                                                              const Wei& settled) {
+    reader.token_balance(token, channel, at, [settled, done](const Result<Wei>& balance) {
       if (!balance.ok()) return done(balance.error());
       done(ConsumerFacts{true, *balance, settled});
     });
   };
+  // Money that came in blocks which may still be taken back does not count: both figures are those
+  // of a block so deep. Before the channel was opened nothing was taken out of it.
+  const auto look_deeper = [&reader, channel, done, with_settled, depth = confirmations_ - 1] {
+    reader.latest_block([&reader, channel, done, with_settled,
+                         depth](const Result<chain::Block>& latest) {
+      if (!latest.ok()) return done(latest.error());
+      const auto at = ethereum::BlockTag::at(latest->number < depth ? 0 : latest->number - depth);
+      reader.consumer_channel(channel, at, [at, done, with_settled](const Opened& opened) {
+        if (!opened.ok()) return done(opened.error());
+        with_settled(at, *opened ? (**opened).settled : Wei());
+      });
+    });
+  };
+  const auto with_channel = [done, with_settled, look_deeper,
+                             deep = confirmations_ > 1](const Opened& opened) {
+    if (!opened.ok()) return done(opened.error());
+    if (!*opened) return done(ConsumerFacts{});
+    if (deep) return look_deeper();
+    with_settled(ethereum::BlockTag::Latest, (**opened).settled);
+  };
   reader.is_registered(contracts.registry, key.identity,
-                       [&reader, channel, done, with_settled](const Result<bool>& registered) {
+                       [&reader, channel, done, with_channel](const Result<bool>& registered) {
                          if (!registered.ok()) return done(registered.error());
                          if (!*registered) return done(ConsumerFacts{});
-                         reader.consumer_channel(channel, with_settled);
+                         reader.consumer_channel(channel, with_channel);
                        });
 }
 

@@ -43,7 +43,9 @@ class Chains final : public ChainLookup, public TransactorChain {
     std::unique_ptr<ethereum::RpcClient> client;
     std::unique_ptr<ethereum::Reader> reader;
   };
-  Chains(platform::Loop& loop, const std::vector<ChainContracts>& contracts);
+  // confirmations: so deep money must lie to count, at least 1.
+  Chains(platform::Loop& loop, const std::vector<ChainContracts>& contracts,
+         std::uint64_t confirmations = 1);
 
   void consumer(const core::hermes::ConsumerKey& key,
                 Callback<core::hermes::ConsumerFacts> done) override;
@@ -60,6 +62,7 @@ class Chains final : public ChainLookup, public TransactorChain {
                       Answer done);
   void ask_open(Chain& chain, const core::transactor::Transactor::AskOpen& what, Answer done);
   std::map<std::uint64_t, Chain> chains_;
+  std::uint64_t confirmations_;
 };
 
 }  // namespace myst::hub

@@ -46,7 +46,7 @@ std::optional<std::string> Money::open() {
     if (!seen.insert(chain.chain_id).second) return "two --contracts are of the same chain";
     contracts_.push_back(std::move(chain));
   }
-  chains_ = std::make_unique<Chains>(loop_, contracts_);
+  chains_ = std::make_unique<Chains>(loop_, contracts_, options_.confirmations);
   observer_ = std::make_unique<Observer>(loop_, *chains_);
   if (!options_.hermes_key_file.empty()) {
     if (auto problem = open_hermes()) return problem;

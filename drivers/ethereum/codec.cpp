@@ -91,12 +91,14 @@ void write_call(json::Writer& out, const Address& to, ByteSpan calldata) {
 
 }  // namespace
 
-const char* to_string(BlockTag tag) {
-  switch (tag) {
-    case BlockTag::Latest:
+std::string to_string(const BlockTag& tag) {
+  switch (tag.kind) {
+    case BlockTag::Kind::Latest:
       return "latest";
-    case BlockTag::Pending:
+    case BlockTag::Kind::Pending:
       return "pending";
+    case BlockTag::Kind::Number:
+      return to_quantity(tag.number);
   }
   return "latest";
 }

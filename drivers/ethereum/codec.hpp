@@ -16,8 +16,18 @@
 
 namespace myst::ethereum {
 
-enum class BlockTag : std::uint8_t { Latest, Pending };
-const char* to_string(BlockTag tag);
+// As of which block something is asked.
+struct BlockTag {
+  static const BlockTag Latest, Pending;  // Pending: with transactions that wait
+  bool operator==(const BlockTag& o) const { return kind == o.kind && number == o.number; }
+  static BlockTag at(std::uint64_t number) { return {Kind::Number, number}; }
+
+  enum class Kind : std::uint8_t { Latest, Pending, Number } kind;
+  std::uint64_t number;
+};
+inline const BlockTag BlockTag::Latest{Kind::Latest, 0};
+inline const BlockTag BlockTag::Pending{Kind::Pending, 0};
+std::string to_string(const BlockTag& tag);
 
 // [{from, to, input, data}, "latest"]: newer servers read `input`, older ones `data`.
 std::string call_params(const Address& to, ByteSpan calldata, BlockTag at);

@@ -40,9 +40,10 @@ template <typename T>
 void Reader::read(const Address& to, Bytes calldata, BlockTag at, Result<T> (*parse)(ByteSpan),
                   Callback<T> done) {
   ask<Bytes>("eth_call", call_params(to, calldata, at), read_data,
-             [this, to, parse, done = std::move(done)](const Result<Bytes>& returned) {
+             [this, to, at, parse, done = std::move(done)](const Result<Bytes>& returned) {
                if (!returned.ok()) return done(returned.error());
                if (!returned->empty()) return done(parse(*returned));
+               if (at.kind == BlockTag::Kind::Number) return done(kNoContract);
                // A call to an account without code succeeds and returns nothing. A server that lags
                // may say the same of a contract: so the code is asked for.
                has_code(to, [done](const Result<bool>& code) {
@@ -120,9 +121,12 @@ void Reader::available_balance(const Address& hermes, Callback<Wei> done) {
 
 void Reader::consumer_channel(const Address& channel,
                               Callback<std::optional<chain::channel::Hermes>> done) {
+  consumer_channel(channel, BlockTag::Latest, std::move(done));
+}
+void Reader::consumer_channel(const Address& channel, BlockTag at,
+                              Callback<std::optional<chain::channel::Hermes>> done) {
   using Found = std::optional<chain::channel::Hermes>;
-  read<chain::channel::Hermes>(channel, chain::channel::hermes(), BlockTag::Latest,
-                               chain::channel::parse_hermes,
+  read<chain::channel::Hermes>(channel, chain::channel::hermes(), at, chain::channel::parse_hermes,
                                [done = std::move(done)](Result<chain::channel::Hermes> found) {
                                  if (found.ok()) return done(Found(std::move(*found)));
                                  if (found.error().code == Errc::NotFound) return done(Found());
@@ -130,8 +134,11 @@ void Reader::consumer_channel(const Address& channel,
                                });
 }
 void Reader::token_balance(const Address& token, const Address& owner, Callback<Wei> done) {
-  read<Wei>(token, chain::token::balance_of(owner), BlockTag::Latest, chain::parse_number,
-            std::move(done));
+  token_balance(token, owner, BlockTag::Latest, std::move(done));
+}
+void Reader::token_balance(const Address& token, const Address& owner, BlockTag at,
+                           Callback<Wei> done) {
+  read<Wei>(token, chain::token::balance_of(owner), at, chain::parse_number, std::move(done));
 }
 
 void Reader::latest_block(Callback<chain::Block> done) {

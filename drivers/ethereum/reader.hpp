@@ -52,6 +52,11 @@ class Reader {
   // nullopt: not deployed.
   void consumer_channel(const Address& channel,
                         Callback<std::optional<chain::channel::Hermes>> done);
+  // As it was at that block, which servers remember for a hundred or so: nullopt also when it was
+  // not deployed yet.
+  void consumer_channel(const Address& channel, BlockTag at,
+                        Callback<std::optional<chain::channel::Hermes>> done);
+  void token_balance(const Address& token, const Address& owner, BlockTag at, Callback<Wei> done);
   void token_balance(const Address& token, const Address& owner, Callback<Wei> done);
 
   // --- the chain itself

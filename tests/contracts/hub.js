@@ -296,6 +296,29 @@ const all = {
     });
   },
 
+  async a_top_up_counts_when_it_lies_deep_enough(world) {
+    return withHub(world, async (hub) => {
+      const { consumers: [consumer], provider } = await people(hub);
+      await hub.kill();
+      hub.flags = ['--confirmations=4'];
+      await hub.start();
+      const terms = (total) => ({ agreement: 1n, total, amount: total });
+      // What lies there for long counts; what has just come does not, and a reorganisation takes it.
+      for (let n = 0; n < 4; ++n) await world.rpc('evm_mine');
+      const purse = await hub.channel(consumer);
+      const before = await world.rpc('evm_snapshot');
+      await world.mint(purse, 5n * MYST);
+      const early = await hub.hermes('request_promise', (await hub.exchange(consumer, provider, terms(12n * MYST))).body);
+      equal(early.body.cause, 'consumer does not have enough balance and is overspending');
+      equal(await world.rpc('evm_revert', before), true, 'reorganisation');
+      await hub.pay(consumer, provider, terms(10n * MYST));
+      await world.mint(purse, 5n * MYST);
+      for (let n = 0; n < 3; ++n) await world.rpc('evm_mine');
+      await sleep(1100);  // the balance is read anew once a second at most
+      await hub.pay(consumer, provider, terms(12n * MYST));
+      await hub.audit();
+    });
+  },
   async a_consumer_cannot_promise_more_than_its_channel_holds(world) {
     return withHub(world, async (hub) => {
       const { consumers: [consumer], provider } = await people(hub);

@@ -46,9 +46,13 @@ def pids(name):
     found = []
     for space in network.SPACES:
         for pid in sh('ip', 'netns', 'pids', network.PREFIX + space).stdout.split():
-            with open(f'/proc/{pid}/cmdline') as f:
-                if os.path.basename(f.read().split('\0')[0]) == name:
-                    found.append((space, int(pid)))
+            try:
+                with open(f'/proc/{pid}/cmdline') as f:
+                    words = f.read().split('\0')
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended since it was listed
+            if os.path.basename(words[0]) == name:
+                found.append((space, int(pid)))
     return found
 
 
