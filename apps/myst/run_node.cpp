@@ -20,10 +20,12 @@
 #include "core/base/url.hpp"
 #include "core/config/document_layer.hpp"
 #include "core/crypto/secp256k1.hpp"
+#include "drivers/wireguard/comparison.hpp"
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/net/resolve.hpp"
 #include "platform/system/files.hpp"
 #include "platform/system/random.hpp"
+#include "platform/system/run.hpp"
 #include "platform/system/systemd.hpp"
 
 namespace myst::app {
@@ -111,6 +113,7 @@ class Program {
       : launch_(std::move(launch)),
         config_(launch_.config),
         work_(loop_),
+        comparing_(loop_, 1),
         http_(loop_, http_options()),
         retry_(loop_, [this] { select_identity(); }) {
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
@@ -250,6 +253,7 @@ class Program {
       log::warn("wireguard.backend is not auto, kernel or userspace: auto", "value", backend);
     }
     wireguard_ = std::make_unique<wireguard::Wireguard>(loop_, rng_, wireguard_options);
+    compare_backends(data + "/wireguard-backends");
     Tunnels::Config tunnels;
     tunnels.provider_mtu_bytes = static_cast<std::uint32_t>(config_.integer("wireguard.mtu"));
     if (config_.flag("shaper.enabled")) {
@@ -261,6 +265,39 @@ class Program {
           executor_->run([&](core::Node& node, Now now) { node.handle_tunnel_up(now, tunnel); });
         });
     return {};
+  }
+
+  // Where the kernel has WireGuard: what an earlier start measured counts now, or it is measured
+  // beside, by a process of its own.
+  void compare_backends(const std::string& path) {
+    if (wireguard_->backend().backend != wireguard::Backend::Kernel ||
+        config_.text("wireguard.backend") != "auto") {
+      return;
+    }
+    if (const auto text = platform::read_file(path, 256); text.ok()) {
+      const auto known = wireguard::parse_comparison(*text);
+      if (known.ok() && known->kernel_release == wireguard::kernel_release()) {
+        return wireguard_->learn(*known);
+      }
+    }
+    (void)comparing_.submit_for<Result<platform::RunResult>>(
+        [] {
+          return platform::run({"/proc/self/exe", "wireguard", "--compare"}, {},
+                               std::chrono::seconds{12});
+        },
+        [this, path](const Result<platform::RunResult>& ran) {
+          const auto compared =
+              ran.ok() && ran->exit_code == 0
+                  ? wireguard::parse_comparison(ran->output)
+                  : Result<wireguard::Comparison>(Error{Errc::Io, 0, "no result"});
+          if (!compared.ok()) {
+            return log::warn("WireGuard backends could not be compared", "why",
+                             ran.ok() ? ran->errors : std::string(ran.error().what));
+          }
+          (void)platform::write_file_atomically(path, wireguard::format_comparison(*compared));
+          wireguard_->learn(*compared);
+          log::info("WireGuard backends compared", "choice", wireguard_->backend().why);
+        });
   }
 
   std::string open_store(const std::string& data) {
@@ -449,6 +486,7 @@ class Program {
   platform::Loop loop_;
   platform::SystemRng rng_;
   platform::WorkQueue work_;
+  platform::WorkQueue comparing_;
   ClockCheck clock_;
   platform::HttpClient http_;
   platform::Timer retry_;

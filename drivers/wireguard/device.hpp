@@ -94,8 +94,14 @@ struct BackendChoice {
   Backend backend = Backend::Userspace;
   std::string why;  // for the log and the REST API: "kernel: the module is loaded"
 };
-// Looks once whether the kernel can make a link of type wireguard (needs CAP_NET_ADMIN).
-BackendChoice choose_backend(BackendWish wish);
+struct Comparison;
+// Looks once whether the kernel can make a link of type wireguard (needs CAP_NET_ADMIN). With a
+// comparison (comparison.hpp) of this kernel the faster one is chosen. A wish that cannot be
+// fulfilled is answered with the other one, and the reason says so.
+BackendChoice choose_backend(BackendWish wish, const Comparison* measured = nullptr);
+// The rule alone.
+BackendChoice choose_backend(BackendWish wish, bool kernel_works, const char* why_not,
+                             const Comparison* measured);
 
 struct Options {
   BackendWish backend = BackendWish::Auto;
@@ -114,6 +120,8 @@ class Wireguard {
   Wireguard& operator=(const Wireguard&) = delete;
 
   const BackendChoice& backend() const { return choice_; }
+  // Both have been measured: for devices opened from now on.
+  void learn(const Comparison& measured);
   // Whether open() has what it needs from the system; makes no device.
   Status probe() const;
   Result<std::unique_ptr<Device>> open(DeviceConfig config);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "drivers/wireguard/comparison.hpp"
 #include "drivers/wireguard/data_plane.hpp"
 #include "drivers/wireguard/device.hpp"
 #include "drivers/wireguard/userspace_device.hpp"
@@ -20,7 +21,9 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: myst wireguard [-f] NAME\n"
-    "Makes the WireGuard interface NAME, to be configured by wg(8).\n"
+    "       myst wireguard --compare\n"
+    "Makes the WireGuard interface NAME, to be configured by wg(8), or measures this machine's\n"
+    "kernel module and our engine: prints the kernel's release and the Mb/s of both.\n"
     "  -f, --foreground   stay in the foreground\n"
     "Environment: LOG_LEVEL (error, verbose), MYST_WG_THREADS (1, 2), MYST_WG_TUN (none, tcp, "
     "udp),\n"
@@ -63,7 +66,18 @@ int detach_from_terminal() {
 
 }  // namespace
 
+static int compare_main() {
+  const auto compared = compare_backends();
+  if (!compared.ok()) {
+    std::fprintf(stderr, "%s: %s\n", compared.error().what, std::strerror(compared.error().detail));
+    return 1;
+  }
+  std::fputs(format_comparison(*compared).c_str(), stdout);
+  return 0;
+}
+
 int wireguard_main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--compare") == 0) return compare_main();
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
     std::fputs(kUsage, stderr);

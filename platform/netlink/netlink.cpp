@@ -141,6 +141,15 @@ Status Netlink::set_link_mtu(const std::string& name, std::uint32_t mtu_bytes) {
   return socket_.talk(message.get(), "set link MTU");
 }
 
+Status Netlink::move_link(const std::string& name, int process) {
+  const NlMessage message = link_request(RTM_NEWLINK, 0);
+  if (message == nullptr || nla_put_string(message.get(), IFLA_IFNAME, name.c_str()) < 0 ||
+      nla_put_u32(message.get(), IFLA_NET_NS_PID, static_cast<std::uint32_t>(process)) < 0) {
+    return Error{Errc::Io, ENOMEM, "move link"};
+  }
+  return socket_.talk(message.get(), "move link");
+}
+
 Status Netlink::set_link_without_local_address(const std::string& name) {
   const NlMessage message = link_request(RTM_NEWLINK, 0);
   const Error no_memory{Errc::Io, ENOMEM, "set link addresses"};

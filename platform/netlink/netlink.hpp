@@ -51,6 +51,8 @@ class Netlink {
   Status delete_link(const std::string& name);
   Status set_link_up(const std::string& name, bool up);
   Status set_link_mtu(const std::string& name, std::uint32_t mtu_bytes);
+  // Into the network namespace of a process.
+  Status move_link(const std::string& name, int process);
   // No link-local IPv6 address by itself, so that the kernel solicits no routers there.
   Status set_link_without_local_address(const std::string& name);
 
