@@ -24,6 +24,7 @@
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/net/resolve.hpp"
 #include "platform/system/files.hpp"
+#include "platform/system/memory.hpp"
 #include "platform/system/random.hpp"
 #include "platform/system/run.hpp"
 #include "platform/system/systemd.hpp"
@@ -32,6 +33,8 @@ namespace myst::app {
 namespace {
 
 constexpr Duration kIdentityRetry = std::chrono::seconds(10);
+// After the start, and after a session or connection was set up, all that ran for it is done.
+constexpr Duration kSettleTime = std::chrono::seconds(5);
 
 int fail(const std::string& line) {
   log::error(line);
@@ -115,7 +118,11 @@ class Program {
         work_(loop_),
         comparing_(loop_, 1),
         http_(loop_, http_options()),
-        retry_(loop_, [this] { select_identity(); }) {
+        retry_(loop_, [this] { select_identity(); }),
+        settled_(loop_, [] {
+          platform::trim_heap();
+          platform::forget_used_code();
+        }) {
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
       signals_.push_back(
           std::make_unique<platform::SignalWatcher>(loop_, number, [this] { stop(0); }));
@@ -373,7 +380,14 @@ class Program {
     for (const std::string& host : chains_->hosts()) executor.backend_hosts.push_back(host);
     executor_ = std::make_unique<Executor>(
         Executor::Parts{loop_, rng_, *tunnels_, *facts_, *market_, *store_, *chains_, *treasurer_},
-        std::move(executor), [this](const core::node::Event& event) { service_->on_event(event); });
+        std::move(executor), [this](const core::node::Event& event) {
+          service_->on_event(event);
+          if (std::holds_alternative<core::node::SessionAcknowledged>(event) ||
+              std::holds_alternative<core::node::ConnectDone>(event)) {
+            settled_.arm_in(kSettleTime);
+          }
+        });
+    settled_.arm_in(kSettleTime);
     chains_->on_registered([this](const Address& identity) {
       executor_->run([&](core::Node& node, Now now) { node.handle_registered(now, identity); });
       // The registration took its fee out of the channel.
@@ -490,6 +504,7 @@ class Program {
   ClockCheck clock_;
   platform::HttpClient http_;
   platform::Timer retry_;
+  platform::Timer settled_;
   std::vector<std::unique_ptr<platform::SignalWatcher>> signals_;
   std::unique_ptr<platform::HostNetwork> host_;
   std::unique_ptr<wireguard::Wireguard> wireguard_;
