@@ -1,10 +1,12 @@
 #include "apps/hub/money.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
 #include "apps/hub/key_file.hpp"
 #include "core/base/text.hpp"
+#include "core/hub/transactor/gas_fees.hpp"
 #include "core/payment/channel.hpp"
 #include "drivers/postgres/hermes_ledger.hpp"
 #include "drivers/storage/hermes_ledger.hpp"
@@ -14,6 +16,7 @@ namespace myst::hub {
 namespace {
 
 constexpr Duration kVerifyAgain = std::chrono::seconds{10};
+constexpr Duration kGasInterval = std::chrono::minutes{1};
 constexpr std::size_t kMaxContractsFile = 64 * 1024;
 
 }  // namespace
@@ -22,7 +25,8 @@ Money::Money(platform::Loop& loop, const Options& options, Log log)
     : loop_(loop),
       options_(options),
       log_(std::move(log)),
-      verify_timer_(loop, [this] { verify_operator(); }) {}
+      verify_timer_(loop, [this] { verify_operator(); }),
+      gas_timer_(loop, [this] { follow_gas(); }) {}
 
 std::variant<std::unique_ptr<Money>, std::string> Money::start(platform::Loop& loop,
                                                                const Options& options, Log log) {
@@ -179,6 +183,7 @@ std::optional<std::string> Money::open_transactor() {
   };
   accounts_->start(std::move(handlers));
   learn_operators();
+  if (!options_.coin_price.is_zero()) follow_gas();
   log_(Level::Info, "transactions are sent by " + transactor_key_->address().to_checksum());
   return std::nullopt;
 }
@@ -193,6 +198,21 @@ void Money::learn_operators() {
                 if (found.ok()) transactor_->set_operator(chain, hermes, *found);
               });
     }
+  }
+}
+
+// The fees that are published follow what a transaction costs.
+void Money::follow_gas() {
+  gas_timer_.arm_in(kGasInterval);
+  for (const ChainContracts& contracts : contracts_) {
+    const std::uint64_t id = contracts.chain_id;
+    chains_->find(id)->reader->latest_block([this, id](const Result<chain::Block>& latest) {
+      if (!latest.ok() || !latest->base_fee) return;  // the last ones stay
+      const Wei gas = std::min(Wei::saturating_add(*latest->base_fee, options_.gas.min_tip),
+                               options_.gas.max_fee);
+      transactor_->set_fees(
+          id, core::transactor::fees_for_gas(gas, options_.coin_price, options_.fees));
+    });
   }
 }
 

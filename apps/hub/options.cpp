@@ -261,6 +261,11 @@ const std::vector<Flag>& flags() {
        fee(&core::transactor::Fees::settle)},
       {"--stake-fee", "WEI", "what decreasing a stake costs (default: nothing)",
        fee(&core::transactor::Fees::decrease_stake)},
+      {"--coin-price", "WEI",
+       "of one of the chain's coins, in wei of the token: the fees above follow the price of gas "
+       "and "
+       "are only their least",
+       wei(&Options::coin_price)},
       {"--free-per-day", "N", "transactions for which nobody pays (default: 1000)",
        number(&Options::free_per_day, 0, 1000000000)},
       {"--min-tip", "WEI", "for a unit of gas, at least (default: 1 gwei; Polygon wants 30)",

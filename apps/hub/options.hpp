@@ -49,6 +49,7 @@ struct Options {
   Wei max_unsettled;                         // of one provider; zero: no limit
   std::string transactor_key_file;           // empty: no transactor here
   core::transactor::Fees fees;               // what identities pay it for its transactions
+  Wei coin_price;                            // of one coin, in the token; zero: fees stay
   std::uint64_t free_per_day = 1000;         // transactions nobody pays for
   chain::FeePolicy gas;                      // what it pays the chain
   std::uint64_t confirmations = 1;           // until a transaction counts

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/text.hpp"
+#include "core/hub/transactor/gas_fees.hpp"
 #include "core/payment/channel.hpp"
 #include "drivers/transactor/server_codec.hpp"
 
@@ -63,6 +64,9 @@ TransactorService::TransactorService(platform::Loop& loop, Options options,
       forget_timer_(loop, [this] { forget_old(); }),
       work_(loop, 4096),
       self_(std::make_shared<TransactorService*>(this)) {
+  for (const core::transactor::ChainTerms& terms : options_.terms.chains) {
+    fees_[terms.id] = {terms.fees, terms.fees};
+  }
   forget_timer_.arm_in(kForget);
 }
 
@@ -115,6 +119,16 @@ void TransactorService::get(std::string_view call, const HttpExchangePtr& exchan
   respond(exchange, not_found(), std::string(kBase) + std::string(call));
 }
 
+void TransactorService::set_fees(std::uint64_t chain, const core::transactor::Fees& fees) {
+  for (core::transactor::ChainTerms& terms : options_.terms.chains) {
+    if (terms.id != chain) continue;
+    Published& published = fees_[chain];
+    published.last = published.current;
+    published.current = fees;
+    terms.fees = core::transactor::smaller_of(published.current, published.last);
+  }
+}
+
 void TransactorService::get_fee(std::string_view rest, const HttpExchangePtr& exchange) {
   const std::size_t slash = rest.find('/');
   const auto number = parse_decimal(rest.substr(0, slash));
@@ -123,9 +137,10 @@ void TransactorService::get_fee(std::string_view rest, const HttpExchangePtr& ex
   const WallTime until =
       now + std::chrono::duration_cast<WallTime::duration>(options_.fee_lifetime);
   if (chain != nullptr) {
-    const core::transactor::Fees& fees = chain->fees;
+    const Published& published = fees_.at(*number);
+    const core::transactor::Fees& fees = published.current;
     if (slash == std::string_view::npos) {
-      return respond(exchange, transactor::write_fees(fees, now, until));
+      return respond(exchange, transactor::write_fees(fees, published.last, now, until));
     }
     const std::string_view what = rest.substr(slash + 1);
     if (what == "register") {

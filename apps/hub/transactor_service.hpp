@@ -63,6 +63,8 @@ class TransactorService {
   void handle_lost(const std::string& wish, const Error& error);
 
   void set_operator(std::uint64_t chain, const Address& hermes, const Address& operator_key);
+  // From now on; those before are taken until the next change.
+  void set_fees(std::uint64_t chain, const core::transactor::Fees& fees);
   void finish();  // what is to be stored is stored
   const core::transactor::Transactor& machine() const { return machine_; }
 
@@ -89,8 +91,13 @@ class TransactorService {
     bool answer_id = false;
   };
 
+  struct Published {
+    core::transactor::Fees current, last;
+  };
+
   platform::Loop& loop_;
-  Options options_;
+  Options options_;  // the fees in its terms: the smaller of both that are published
+  std::map<std::uint64_t, Published> fees_;  // by chain
   Machine machine_;
   storage::TaskStore store_;
   TransactorChain& chain_;

@@ -168,13 +168,14 @@ std::string write_fee(const Wei& fee, WallTime valid_until) {
   return out;
 }
 
-std::string write_fees(const core::transactor::Fees& fees, WallTime now, WallTime valid_until) {
+std::string write_fees(const core::transactor::Fees& current, const core::transactor::Fees& last,
+                       WallTime now, WallTime valid_until) {
   std::string out;
   Writer writer(out);
   writer.begin_object().key("current");
-  write_fee_set(writer, fees, valid_until);
+  write_fee_set(writer, current, valid_until);
   writer.key("last");
-  write_fee_set(writer, fees, valid_until);
+  write_fee_set(writer, last, valid_until);
   writer.member("server_time", to_rfc3339(now)).end_object();
   return out;
 }

@@ -31,7 +31,8 @@ struct ChannelStatusRequest {
 Result<ChannelStatusRequest> read_channel_status(std::string_view body);
 
 std::string write_fee(const Wei& fee, WallTime valid_until);
-std::string write_fees(const core::transactor::Fees& fees, WallTime now, WallTime valid_until);
+std::string write_fees(const core::transactor::Fees& current, const core::transactor::Fees& last,
+                       WallTime now, WallTime valid_until);
 std::string write_eligible(bool eligible);
 std::string write_id(std::string_view id);
 std::string write_queue_entry(const core::transactor::Task& task);

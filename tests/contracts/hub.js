@@ -296,6 +296,20 @@ const all = {
     });
   },
 
+  async fees_follow_the_price_of_gas(world) {
+    return withHub(world, async (hub) => {
+      await hub.kill();
+      hub.flags = [`--coin-price=${100n * MYST}`];
+      await hub.start();
+      const fee = async (kind) => BigInt((await hub.get(`/transactor/api/v1/fee/${CHAIN_ID}/${kind}`)).body.fee);
+      await until('the fee is above its least', async () => await fee('settle') > SETTLEMENT_FEE);
+      const { baseFeePerGas } = await world.provider.getBlock('latest');
+      const wanted = (baseFeePerGas + 10n ** 9n) * 150000n * 100n * 12n / 10n;
+      equal(await fee('settle'), wanted);
+      const { body } = await hub.get(`/transactor/api/v1/fee/${CHAIN_ID}`);
+      equal([BigInt(body.current.settle), BigInt(body.last.settle)], [wanted, SETTLEMENT_FEE]);
+    });
+  },
   async a_top_up_counts_when_it_lies_deep_enough(world) {
     return withHub(world, async (hub) => {
       const { consumers: [consumer], provider } = await people(hub);

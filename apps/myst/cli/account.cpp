@@ -138,6 +138,16 @@ int account_info(ClientContext& context, const core::ParsedFlags& flags, const W
   context.out.info("Registration Status:" + identity["registration_status"].string_or("Unknown"));
   context.out.info("Channel address:" + identity["channel_address"].string_or(""));
   context.out.info("Balance: " + money_text(identity["balance_tokens"]["wei"].string_or("0")));
+  // Of who has ever earned: what that came to, and where it is.
+  const auto lifetime = U256::parse(identity["earnings_total_tokens"]["wei"].string_or("0"));
+  const auto unsettled = U256::parse(identity["earnings_tokens"]["wei"].string_or("0"));
+  if (lifetime.ok() && unsettled.ok() && !lifetime->is_zero()) {
+    context.out.info("Earned: " + money_text(lifetime->to_string()));
+    context.out.info(
+        "  paid out: " + money_text(U256::saturating_sub(*lifetime, *unsettled).to_string()) +
+        ", see `myst account settlements`");
+    context.out.info("  promised by Hermes: " + money_text(unsettled->to_string()));
+  }
   const core::ConfigValue* last = flags.find("last-topup");
   if (last == nullptr || !last->as_bool()) return kOk;
   const NodeAnswer orders = context.node.get("/v2/identities/" + encode(id) + "/payment-order");
@@ -150,6 +160,29 @@ int account_info(ClientContext& context, const core::ParsedFlags& flags, const W
   context.out.info("Last order: " + newest["id"].string_or("") + ", " +
                    newest["status"].string_or("") + ", " + newest["receive_myst"].string_or("") +
                    " MYST");
+  return kOk;
+}
+
+int account_settlements(ClientContext& context, const core::ParsedFlags&, const Words&) {
+  const std::string id = current_identity(context);
+  if (id.empty()) return kOk;
+  const NodeAnswer answer =
+      context.node.get("/transactor/settle/history?page_size=20&provider_id=" + encode(id));
+  if (!answer.ok()) {
+    context.out.error(answer.reason());
+    return kOk;
+  }
+  if (answer.root()["items"].size() == 0) context.out.info("Nothing was paid out yet");
+  for (const auto& [unused, item] : answer.root()["items"]) {
+    const std::string error = item["error"].string_or("");
+    const char* kind = item["is_withdrawal"].boolean_or(false) ? " withdrawn" : "";
+    context.out.info(item["settled_at"].string_or("") + " " +
+                     (error.empty() ? money_text(item["amount"].to_text()) + kind + " to " +
+                                          item["beneficiary"].string_or("") + ", fees " +
+                                          money_text(item["fees"].to_text()) + ", " +
+                                          item["tx_hash"].string_or("")
+                                    : "failed: " + error));
+  }
   return kOk;
 }
 
@@ -177,6 +210,7 @@ constexpr SubCommand kAccount[] = {
     {"register", "", "register the current identity", kRegister, account_register},
     {"topup", "", "buy MYST for the current identity", kTopUp, account_topup},
     {"info", "", "show the current identity", kInfo, account_info},
+    {"settlements", "", "what was paid out, newest first", {}, account_settlements},
     {"set-identity", "<address>", "choose the current identity", {}, account_set_identity},
 };
 

@@ -24,7 +24,7 @@ struct ChainTerms {
   std::vector<Address> hermeses;         // all that are served
   std::map<Address, Address> operators;  // of those whose operator is known
   std::optional<Address> promise_collector;
-  Fees fees;
+  Fees fees;  // the least that is taken
 };
 struct Terms {
   std::vector<ChainTerms> chains;

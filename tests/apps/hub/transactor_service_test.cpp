@@ -276,6 +276,17 @@ TEST_F(TransactorServiceTest, TellsItsFees) {
   EXPECT_EQ(call("GET", "fee/80001/stake/decrease").status, 200);
   EXPECT_NE(call("GET", "fee/80001").body.find("\"current\":{\"decreaseStake\":0,\"settle\":10"),
             std::string::npos);
+  // Dearer from now on: who signed for the old fee is still served, until the next change.
+  core::transactor::Fees dear;
+  dear.settle = Wei(20);
+  service_->set_fees(80001, dear);
+  const std::string fees = call("GET", "fee/80001").body;
+  EXPECT_NE(fees.find("\"current\":{\"decreaseStake\":0,\"settle\":20"), std::string::npos);
+  EXPECT_NE(fees.find("\"last\":{\"decreaseStake\":0,\"settle\":10"), std::string::npos);
+  EXPECT_NE(call("GET", "fee/80001/settle").body.find("{\"fee\":20,"), std::string::npos);
+  EXPECT_EQ(call("POST", "identity/settle_and_rebalance", settlement(1000)).status, 200);
+  service_->set_fees(80001, dear);
+  EXPECT_EQ(call("POST", "identity/settle_and_rebalance", settlement(2000)).status, 402);
   for (const char* path : {"fee/1", "fee/x", "fee/80001/nothing", "queue/nothing",
                            "identity/0x/"
                            "status",

@@ -127,9 +127,9 @@ TEST(TransactorServerCodec, WritesWhatNodesRead) {
   const WallTime now = WallTime{} + std::chrono::seconds{1893456000};
   EXPECT_EQ(write_fee(*U256::parse("123456789012345678901"), now),
             R"({"fee":123456789012345678901,"valid_until":"2030-01-01T00:00:00Z"})");
-  EXPECT_EQ(write_fees({3, 2, 1}, now, now),
+  EXPECT_EQ(write_fees({3, 2, 1}, {3, 1, 1}, now, now),
             R"({"current":{"decreaseStake":1,"settle":2,"register":3,)"
-            R"("valid_until":"2030-01-01T00:00:00Z"},"last":{"decreaseStake":1,"settle":2,)"
+            R"("valid_until":"2030-01-01T00:00:00Z"},"last":{"decreaseStake":1,"settle":1,)"
             R"("register":3,"valid_until":"2030-01-01T00:00:00Z"},)"
             R"("server_time":"2030-01-01T00:00:00Z"})");
   Task task;

@@ -172,6 +172,21 @@ TEST_F(CliTest, AccountCommands) {
       R"({"registration_status":"Registered","channel_address":"0xch","balance_tokens":{"wei":"1500000000000000000"}})");
   EXPECT_EQ(run(account_commands(), {"info"}), 0);
   EXPECT_TRUE(shows("Balance: 1.500000MYST"));
+  EXPECT_FALSE(shows("Earned"));
+  node.on(
+      "GET /identities/0xc0", 200,
+      R"({"registration_status":"Registered","earnings_tokens":{"wei":"500000000000000000"},"earnings_total_tokens":{"wei":"2000000000000000000"}})");
+  EXPECT_EQ(run(account_commands(), {"info"}), 0);
+  for (const char* part :
+       {"Earned: 2.000000MYST", "paid out: 1.500000MYST", "promised by Hermes: 0.500000MYST"}) {
+    EXPECT_TRUE(shows(part)) << part << "\n" << printed;
+  }
+  node.on(
+      "GET /transactor/settle/history?page_size=20&provider_id=0xc0", 200,
+      R"({"items":[{"settled_at":"2026-01-02T03:04:05Z","amount":1500000000000000000,"fees":1000000000000,"beneficiary":"0xw","tx_hash":"0xt","is_withdrawal":false,"error":""},{"settled_at":"2026-01-01T03:04:05Z","amount":0,"fees":0,"error":"no gas"}]})");
+  EXPECT_EQ(run(account_commands(), {"settlements"}), 0);
+  EXPECT_TRUE(shows("2026-01-02T03:04:05Z 1.500000MYST to 0xw, fees 0.000001MYST, 0xt")) << printed;
+  EXPECT_TRUE(shows("2026-01-01T03:04:05Z failed: no gas"));
   EXPECT_EQ(run(account_commands(), {"set-identity", "0xd"}), 0);
   EXPECT_TRUE(node.was_asked(R"(PUT /identities/current {"id":"0xd","passphrase":""})"));
 }
