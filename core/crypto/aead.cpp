@@ -7,12 +7,6 @@
 #include "core/crypto/sodium_ready.hpp"
 
 namespace myst {
-AeadNonce counter_nonce(std::uint64_t counter) {
-  AeadNonce nonce{};
-  for (unsigned i = 0; i < 8; ++i) nonce[4 + i] = static_cast<std::uint8_t>(counter >> (8 * i));
-  return nonce;
-}
-
 void aead_seal(const Secret<32>& key, const AeadNonce& nonce, ByteSpan associated,
                ByteSpan plaintext, MutableByteSpan out) {
   assert(out.size() == plaintext.size() + kAeadTagSize);

@@ -18,7 +18,11 @@ inline constexpr std::size_t kAeadTagSize = 16;
 using AeadNonce = ByteArray<12>;
 
 // Four zero bytes, then the counter little-endian: the nonce of WireGuard's messages.
-AeadNonce counter_nonce(std::uint64_t counter);
+inline AeadNonce counter_nonce(std::uint64_t counter) {
+  AeadNonce nonce{};
+  for (unsigned i = 0; i < 8; ++i) nonce[4 + i] = static_cast<std::uint8_t>(counter >> (8 * i));
+  return nonce;
+}
 
 // out: plaintext.size() + 16 bytes, ciphertext then tag; may start where the plaintext does.
 void aead_seal(const Secret<32>& key, const AeadNonce& nonce, ByteSpan associated,
@@ -35,6 +39,7 @@ Status xaead_open(const Secret<32>& key, const ByteArray<24>& nonce, ByteSpan as
                   ByteSpan sealed, MutableByteSpan out);
 
 namespace detail {
+struct Libcrypto;
 struct CipherContextFree {
   void operator()(void* context) const;
 };
@@ -54,6 +59,8 @@ class BulkAead {
   bool open(std::uint64_t counter, MutableByteSpan buffer);
 
  private:
+  Direction direction_;
+  const detail::Libcrypto* library_;
   std::unique_ptr<void, detail::CipherContextFree> context_;  // libcrypto's, or null
   Secret<32> key_;                                            // where libcrypto is missing
 };

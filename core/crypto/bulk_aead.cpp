@@ -1,4 +1,4 @@
-#include <openssl/evp.h>
+#include <openssl/core_names.h>
 #include <sodium.h>
 
 #include <limits>
@@ -10,29 +10,31 @@
 namespace myst {
 namespace {
 
-EVP_CIPHER_CTX* evp(void* context) { return static_cast<EVP_CIPHER_CTX*>(context); }
-
 bool fits(MutableByteSpan buffer) {
   return buffer.size() >= kAeadTagSize &&
          buffer.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max());
 }
 
+// The tag's place as the one parameter of a list.
+struct TagParameter {
+  explicit TagParameter(std::uint8_t* tag) {
+    list[0].key = OSSL_CIPHER_PARAM_AEAD_TAG;
+    list[0].data_type = OSSL_PARAM_OCTET_STRING;
+    list[0].data = tag;
+    list[0].data_size = kAeadTagSize;
+  }
+  OSSL_PARAM list[2] = {};
+};
+
 }  // namespace
 
 void detail::CipherContextFree::operator()(void* context) const {
-  detail::libcrypto()->context_free(evp(context));  // wipes the key
+  detail::libcrypto()->context_free(context);  // wipes the key
 }
 
-BulkAead::BulkAead(Direction direction) {
+BulkAead::BulkAead(Direction direction) : direction_(direction), library_(detail::libcrypto()) {
   detail::sodium_ready();
-  const detail::Libcrypto* const lib = detail::libcrypto();
-  if (lib == nullptr) return;
-  context_.reset(lib->context_new());
-  if (context_ != nullptr &&
-      lib->cipher_init(evp(context_.get()), lib->chacha20_poly1305, nullptr, nullptr, nullptr,
-                       direction == Direction::Seal ? 1 : 0) != 1) {
-    context_.reset();
-  }
+  if (library_ != nullptr) context_.reset(library_->context_new(library_->provider_context));
 }
 
 bool BulkAead::set_key(const Secret<32>& key) {
@@ -40,8 +42,8 @@ bool BulkAead::set_key(const Secret<32>& key) {
     key_ = key;
     return true;
   }
-  return detail::libcrypto()->cipher_init(evp(context_.get()), nullptr, nullptr, key.data(),
-                                          nullptr, -1) == 1;
+  auto* const init = direction_ == Direction::Seal ? library_->seal_init : library_->open_init;
+  return init(context_.get(), key.data(), key.size(), nullptr, 0, nullptr) == 1;
 }
 
 bool BulkAead::seal(std::uint64_t counter, MutableByteSpan buffer) {
@@ -54,14 +56,14 @@ bool BulkAead::seal(std::uint64_t counter, MutableByteSpan buffer) {
                                                               size, nullptr, 0, nullptr,
                                                               nonce.data(), key_.data()) == 0;
   }
-  const detail::Libcrypto& lib = *detail::libcrypto();
-  EVP_CIPHER_CTX* const context = evp(context_.get());
-  int written = 0;
-  return lib.cipher_init(context, nullptr, nullptr, nullptr, nonce.data(), -1) == 1 &&
-         (size == 0 ||
-          lib.cipher_update(context, data, &written, data, static_cast<int>(size)) == 1) &&
-         lib.cipher_final(context, data + size, &written) == 1 &&
-         lib.context_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kAeadTagSize, data + size) == 1;
+  const detail::Libcrypto& lib = *library_;
+  void* const context = context_.get();
+  std::size_t written = 0;
+  TagParameter tag(data + size);
+  return lib.seal_init(context, nullptr, 0, nonce.data(), nonce.size(), nullptr) == 1 &&
+         (size == 0 || lib.update(context, data, &written, size, data, size) == 1) &&
+         lib.final(context, data + size, &written, kAeadTagSize) == 1 &&
+         lib.get_params(context, tag.list) == 1;
 }
 
 bool BulkAead::open(std::uint64_t counter, MutableByteSpan buffer) {
@@ -73,14 +75,14 @@ bool BulkAead::open(std::uint64_t counter, MutableByteSpan buffer) {
     return crypto_aead_chacha20poly1305_ietf_decrypt_detached(
                data, nullptr, data, size, data + size, nullptr, 0, nonce.data(), key_.data()) == 0;
   }
-  const detail::Libcrypto& lib = *detail::libcrypto();
-  EVP_CIPHER_CTX* const context = evp(context_.get());
-  int written = 0;
-  return lib.cipher_init(context, nullptr, nullptr, nullptr, nonce.data(), -1) == 1 &&
-         lib.context_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kAeadTagSize, data + size) == 1 &&
-         (size == 0 ||
-          lib.cipher_update(context, data, &written, data, static_cast<int>(size)) == 1) &&
-         lib.cipher_final(context, data + size, &written) == 1;
+  const detail::Libcrypto& lib = *library_;
+  void* const context = context_.get();
+  std::size_t written = 0;
+  const TagParameter tag(data + size);
+  return lib.open_init(context, nullptr, 0, nonce.data(), nonce.size(), nullptr) == 1 &&
+         lib.set_params(context, tag.list) == 1 &&
+         (size == 0 || lib.update(context, data, &written, size, data, size) == 1) &&
+         lib.final(context, data + size, &written, kAeadTagSize) == 1;
 }
 
 }  // namespace myst
