@@ -295,6 +295,7 @@ void Connection::open_tunnel(Now now) {
     }
   }
   ++open_attempts_;
+  configured_ = shaken_ = false;
   tunnel_ = context_.new_tunnel();
   context_.tunnels[tunnel_] = this;
   open.tunnel = tunnel_;
@@ -324,19 +325,25 @@ void Connection::open_tunnel(Now now) {
       held_tunnel_ = 0;
     }
     const bool wanted = context_.config.kill_switch && !options_.disable_kill_switch;
-    if (!wanted || kill_switch_on_) return;
+    if (!wanted || kill_switch_on_) return tunnel_ready(at, configured_);
     kill_switch_on_ = true;
     context_.fx.ask(owner_, KillSwitchOn{0, slot_, link_name_, {excluded_}},
                     [this](Now then, Result<Outcome>& on) {
-                      if (on.ok()) return;
+                      if (on.ok()) return tunnel_ready(then, configured_);
                       fail(then, ConnectError::Start,
                            std::string("kill switch: ") + on.error().what);
                     });
   });
 }
 
-void Connection::on_tunnel_up(Now now) {
-  if (stage_ == Stage::Starting) connected(now);
+void Connection::on_tunnel_up(Now now) { tunnel_ready(now, shaken_); }
+
+// Connected is said when traffic goes through the tunnel: the handshake may be done long before the
+// routes are, and what is sent in between would leave beside it.
+void Connection::tunnel_ready(Now now, bool& part) {
+  if (stage_ != Stage::Starting) return;
+  part = true;
+  if (configured_ && shaken_) connected(now);
 }
 
 void Connection::connected(Now now) {

@@ -86,6 +86,7 @@ class Connection final : public TunnelUser, public Dial::Host {
   void start_service(Now now, ByteSpan config);
   void open_tunnel(Now now);
   void connected(Now now);
+  void tunnel_ready(Now now, bool& part);
 
   // While it runs
   void on_peer_request(Now now, Channel::Incoming& request);
@@ -151,6 +152,7 @@ class Connection final : public TunnelUser, public Dial::Host {
   std::string link_name_;
   int open_attempts_ = 0;
   bool kill_switch_on_ = false, bypass_on_ = false;
+  bool configured_ = false, shaken_ = false;  // the tunnel: routes and resolvers; first handshake
   TunnelCounters counters_;
   int closing_ = 0;  // answers awaited while Closing
 

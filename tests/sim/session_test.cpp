@@ -318,6 +318,36 @@ TEST_F(Sim, AFailingDiskEndsTheSessionWithAReason) {
   EXPECT_NE(why(consumer).find("stored"), std::string::npos) << why(consumer);
 }
 
+// The handshake needs no routes: what is sent before they are there leaves beside the tunnel.
+TEST_F(Sim, ConnectedIsSaidWhenTheRoutesAreThere) {
+  world.tunnel_setup = 500ms;
+  const auto provider = world.add({});
+  const auto consumer = world.add({});
+  world.provide(provider);
+  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
+  world.connect(consumer, provider);
+  ASSERT_TRUE(world.run_until([&] { return world.tunnels(consumer) == 1; }, 10s));
+  world.run_for(400ms);
+  EXPECT_EQ(world.state(consumer), ConnectionState::Connecting);
+  world.run_for(300ms);
+  EXPECT_EQ(world.state(consumer), ConnectionState::Connected);
+}
+
+TEST_F(Sim, ATunnelWithoutRoutesIsNoConnection) {
+  world.tunnel_setup = 500ms;
+  world.tunnel_setup_fails = true;
+  const auto provider = world.add({});
+  const auto consumer = world.add({});
+  world.provide(provider);
+  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
+  world.connect(consumer, provider);
+  world.run_for(5s);
+  EXPECT_FALSE(connected(consumer));
+  EXPECT_NE(why(consumer).find("routes"), std::string::npos) << why(consumer);
+  EXPECT_EQ(world.state(consumer), ConnectionState::NotConnected);
+  EXPECT_EQ(world.tunnels(consumer), 0u);
+}
+
 TEST_F(Sim, ALostTunnelIsALostConnection) {
   const auto provider = world.add({});
   const auto consumer = world.add({});

@@ -492,7 +492,16 @@ struct SimWorld::Executor {
     t.endpoint = a.endpoint;
     t.opened = w.now_.instant;
     n.tunnels[a.tunnel] = t;
-    done(a.id, std::chrono::milliseconds{3});
+    if (w.tunnel_setup_fails) {
+      w.later(w.tunnel_setup,
+              [&world = w, node = id, g = n.generation, action = a.id, tunnel = a.tunnel] {
+                if (world.nodes_[node]->generation != g) return;
+                world.close_tunnel(node, tunnel);
+                world.answer(node, action, Error{Errc::Io, 0, "routes"}, Duration{0});
+              });
+    } else {
+      done(a.id, w.tunnel_setup);
+    }
     w.later(std::chrono::milliseconds{3},
             [&world = w, node = id, g = n.generation, tunnel = a.tunnel] {
               world.handshake(node, g, tunnel);

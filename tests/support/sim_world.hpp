@@ -52,6 +52,9 @@ class SimWorld {
   Duration answer_delay = std::chrono::milliseconds{1};   // of local actions
   Duration broker_delay = std::chrono::milliseconds{10};  // one way
   Duration disk_delay = std::chrono::milliseconds{5};
+  // A consumer's routes and resolvers take that long, and may come to nothing in the end.
+  Duration tunnel_setup = std::chrono::milliseconds{3};
+  bool tunnel_setup_fails = false;
   bool policy_allows = true;
   bool location_works = true;
 
