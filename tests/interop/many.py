@@ -164,6 +164,7 @@ def main():
             method = 'punched' if number % 4 < 2 else 'direct'
             nat(name, number, provider and method == 'direct')
             nodes.append((Node(name, kind, method, f'{STATE}/many/{name}', daemon=not provider), public))
+            nodes[-1][0].own_etc = True
         begin = time.monotonic()
         all_of(lambda entry: entry[0].start(), nodes, 4)
         row(True, 'start', f'{len(nodes)} nodes in {time.monotonic() - begin:.1f} s')

@@ -69,6 +69,7 @@ class Node:
         self.space = space or role
         self.daemon = role == 'consumer' if daemon is None else daemon
         self.cheap, self.extra = False, ()
+        self.own_etc = False   # many nodes on one machine: each rewrites resolv.conf, with temporary files beside it
         for d in ('data', 'config', 'log', 'runtime', 'script', 'ui'):
             os.makedirs(f'{home}/{d}', exist_ok=True)
         self.identity = None
@@ -81,7 +82,8 @@ class Node:
             env['PATH'] = f'{STATE}/bin:{os.environ["PATH"]}'
         self.started = time.monotonic()
         words = flags(self.role, self.home, self.method, self.daemon, self.cheap, self.extra)
-        running[self.role] = spawn(f'{self.role}-{self.kind}', self.space, [PROGRAM[self.kind], *words], env=env)
+        own = ['sh', '-c', f'mkdir -p {self.home}/etc && cp -a /etc/. {self.home}/etc/ && mount --bind {self.home}/etc /etc && exec "$@"', 'sh'] if self.own_etc else []
+        running[self.role] = spawn(f'{self.role}-{self.kind}', self.space, [*own, PROGRAM[self.kind], *words], env=env)
         wait_for(f'{self.kind} {self.role}: REST', lambda: running[self.role].poll() is not None or self.call('GET', '/healthcheck')[0] == 200, 60)
         if running[self.role].poll() is not None:
             raise Failed(f'{self.kind} {self.role} ended at start, code {running[self.role].returncode}')
