@@ -112,8 +112,8 @@ void Treasury::start(Now) {
       for (const StoredPromise& promise : *promises) keep(promise);
     }
     loaded_ = true;
-    for (const auto& [key, channel] : channels_) {
-      (void)channel;
+    for (auto& [key, channel] : channels_) {
+      channel.stored_before = channel.promise.has_value();
       read_channel(now, key);
       fx_.emit(EarningsChanged{key.provider});
     }
@@ -273,7 +273,32 @@ void Treasury::read_channel(Now, const Key& key) {
             found->second.amounts = *amounts;
             found->second.read = true;
             fx_.emit(EarningsChanged{key.provider});
+            find_lost_history(key);
             consider(now, key);
+          });
+}
+
+// The last run may have ended between a settlement and its line in the history: the chain knows it,
+// for as long as its logs are looked through. What is in the history already stays as it is.
+void Treasury::find_lost_history(const Key& key) {
+  Channel& channel = channels_[key];
+  if (!std::exchange(channel.stored_before, false)) return;
+  if (!channel.promise || channel.amounts.settled < channel.promise->promise.promise.amount) return;
+  const Digest32 id = channel.promise->promise.promise.channel;
+  const Wei total = channel.amounts.settled;
+  fx_.ask(FindSettlements{0, key.chain, key.hermes, id, channel.promise->r},
+          [this, key, id, total](Now now, Result<Outcome>& result) {
+            auto found = outcome_of<std::vector<SettlementRecord>>(result);
+            if (!found.ok()) return;
+            for (SettlementRecord& one : *found) {
+              one.provider = key.provider;
+              one.hermes = key.hermes;
+              one.chain = key.chain;
+              one.channel = id;
+              one.at = now.wall;
+              one.total_settled = total;
+              fx_.ask(StoreSettlement{0, std::move(one)}, nullptr);
+            }
           });
 }
 

@@ -112,7 +112,8 @@ class Treasury {
   struct Channel {
     std::optional<StoredPromise> promise;
     ChannelAmounts amounts;
-    bool read = false;  // amounts are of the chain
+    bool read = false;           // amounts are of the chain
+    bool stored_before = false;  // the promise is of an earlier run, and not looked at yet
   };
   const StoredPromise* stored(std::uint64_t chain, const Address& provider,
                               const Address& hermes) const;
@@ -122,6 +123,7 @@ class Treasury {
   void received(Now now, const StoredPromise& promise);
   void keep(const StoredPromise& promise);
   void read_channel(Now now, const Key& key);
+  void find_lost_history(const Key& key);
   void consider(Now now, const Key& key);
   void load_claims(Now now, const Address& provider);
   void recover_promise(Now now, const std::shared_ptr<const Signer>& signer);

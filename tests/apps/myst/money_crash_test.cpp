@@ -362,6 +362,15 @@ TEST(MoneyCrash, NothingIsLostOrPaidTwiceWhereverTheProcessIsKilled) {
     EXPECT_LE(world->settled, world->sent);
     EXPECT_LE(world->transactions, world->lives);
     {
+      // Each settlement has its line in the history, also one that a kill followed.
+      auto mine =
+          storage::Database::open_or_fail(name + "/provider.db", nullptr, storage::migrations());
+      ASSERT_TRUE(mine.ok());
+      const auto history = storage::SettlementStore(*mine).list({}, 10, 0);
+      ASSERT_TRUE(history.ok());
+      EXPECT_EQ(history->total, world->transactions);
+    }
+    {
       auto ledger = storage::HermesLedger::open(name + "/hermes.db");
       ASSERT_TRUE(ledger.ok());
       const auto audit = core::hermes::audit(**ledger);
