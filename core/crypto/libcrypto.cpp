@@ -84,7 +84,7 @@ std::optional<Libcrypto> load() {
   take(context_of, dlsym(library, "OSSL_PROVIDER_get0_provider_ctx"), complete);
   if (!complete) return std::nullopt;
   // Without configuration file, so that a system's openssl.cnf neither costs start time nor changes
-  // what we get. The cipher is held for good: it keeps its provider.
+  // what we get.
   (void)init(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   const EVP_CIPHER* const cipher = fetch(nullptr, kCipher, nullptr);
   const OSSL_PROVIDER* const provider = cipher == nullptr ? nullptr : provider_of(cipher);
@@ -94,6 +94,7 @@ std::optional<Libcrypto> load() {
   for (; at != nullptr && at->algorithm_names != nullptr; ++at) {
     if (!is_cipher(at->algorithm_names)) continue;
     Libcrypto out{};
+    out.cipher = cipher;
     out.provider_context = context_of(provider);
     if (take_functions(at->implementation, out)) return out;
   }

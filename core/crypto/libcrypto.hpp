@@ -12,6 +12,7 @@
 namespace myst::detail {
 
 struct Libcrypto {
+  const void* cipher;  // an EVP_CIPHER, held for good: it keeps its provider
   OSSL_FUNC_cipher_newctx_fn* context_new;
   OSSL_FUNC_cipher_freectx_fn* context_free;
   OSSL_FUNC_cipher_encrypt_init_fn* seal_init;
