@@ -1,8 +1,10 @@
 """A network with money: priced traffic, paid for while it runs; and the same with everybody killed at
 random. MYST_PAID_SECONDS: how long traffic runs (6), MYST_PAID_SEED: repeats a run's kills."""
+import errno
 import os
 import platform
 import random
+import shutil
 import sys
 import threading
 import time
@@ -11,7 +13,7 @@ import cases
 from cases import Skip, check
 import demo
 import network
-from network import STATE, WEB, http, wait_for
+from network import STATE, WEB, http, sh, wait_for
 import paid
 import session_test
 from session_test import kill
@@ -19,6 +21,7 @@ from session_test import kill
 SECONDS = int(os.environ.get('MYST_PAID_SECONDS', 6))
 SEED = int(os.environ.get('MYST_PAID_SEED') or time.time() * 1000)
 PIECE = 1 << 20
+DISK = f'{STATE}/provider/data'
 money = None
 identities = session_test.identities
 
@@ -27,8 +30,17 @@ def start():
     global money
     if platform.machine() != 'x86_64':
         return
-    network.down()
+    end()
+    os.makedirs(DISK)
+    sh('mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', DISK)   # a disk that a test can fill
     identities['consumer'], identities['provider'], money = demo.start_network(with_chain=True)
+
+
+def end():
+    network.down()
+    if os.path.ismount(DISK):
+        sh('umount', '-l', DISK)
+        shutil.rmtree(STATE, ignore_errors=True)
 
 
 def need_chain():
@@ -84,6 +96,38 @@ def test_priced_traffic_is_paid_for():
     check(promised == total('consumer', 'Consumed') == total('provider', 'Provided'), f'{promised} promised')
 
 
+def fill(path):
+    """Until not a byte more fits."""
+    with open(path, 'wb', buffering=0) as f:
+        for size in (1 << 16, 1 << 9, 1):
+            try:
+                while True:
+                    f.write(b'x' * size)
+            except OSError as full:
+                check(full.errno == errno.ENOSPC, str(full))
+
+
+def test_a_full_disk_ends_the_session_and_loses_nothing():
+    need_chain()
+
+    def traffic():
+        before = money.spent()
+        demo.fetch('paid traffic', f'http://{WEB}/bytes/{PIECE}')
+        wait_for('a payment for it', lambda: money.spent() - before >= PIECE * paid.PRICE_PER_GIB // 2 ** 30)
+    said = len(session_test.log('provider'))
+    session_test.connect()
+    traffic()
+    fill(f'{DISK}/ballast')
+    # No invoice leaves that is not on the disk, so nobody is served on credit. The owner is told.
+    wait_for('the session to end', lambda: 'session ended' in session_test.log('provider', said), 60)
+    check('not stored' in session_test.log('provider', said), session_test.log('provider', said)[-500:])
+    os.remove(f'{DISK}/ballast')
+    reconnect()
+    traffic()
+    session_test.disconnect()
+    settle_and_compare()
+
+
 def restart(role):
     if role == 'hub':
         kill('myst-hub', 'hub')
@@ -136,4 +180,4 @@ def test_money_survives_kills_at_random():
 
 
 if __name__ == '__main__':
-    sys.exit(cases.main(sys.modules[__name__], before=start, after=network.down, explain=session_test.explain))
+    sys.exit(cases.main(sys.modules[__name__], before=start, after=end, explain=session_test.explain))
