@@ -103,6 +103,11 @@ UserspaceDevice::~UserspaceDevice() {
   control_.reset();
   timer_.cancel();
   plane_.detach(number_);
+  // The tun's descriptor lives until the data threads have let go of it; its name is free at once.
+  if (auto netlink = platform::Netlink::open(); netlink.ok() && link_index_ != 0) {
+    const auto link = netlink->link(name_);
+    if (link.ok() && link->index == link_index_) (void)netlink->delete_link(name_);
+  }
   engine_.remove_all_peers();
   for (auto& object : engine_.take_retired()) plane_.retire(std::move(object));
 }
@@ -144,6 +149,7 @@ Status UserspaceDevice::start(DeviceConfig config) {
   const std::uint32_t mtu = config.mtu_bytes == 0 ? kDefaultMtu : config.mtu_bytes;
   MYST_TRY_ASSIGN(platform::Netlink netlink, platform::Netlink::open());
   MYST_TRY(netlink.set_link_mtu(name_, mtu));
+  if (const auto link = netlink.link(name_); link.ok()) link_index_ = link->index;
   // As the kernel's own devices (wg_open): nothing but what is routed there comes out of the tun,
   // so an idle device wakes nobody. Fails where there is no IPv6.
   (void)netlink.set_link_without_local_address(name_);

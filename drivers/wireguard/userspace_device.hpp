@@ -76,6 +76,7 @@ class UserspaceDevice final : public Device, private DataPlane::Client {
   const std::uint64_t number_;
   UserspaceOptions options_;
   std::string name_;
+  std::uint32_t link_index_ = 0;  // ours even if another one takes the name
   std::uint16_t listen_port_ = 0;
   std::uint32_t fwmark_ = 0;
   core::wireguard::Engine engine_;

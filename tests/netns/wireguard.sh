@@ -152,6 +152,26 @@ test_path_with_a_small_mtu() {
   end_pair; return $code
 }
 
+# The socket's queue is always full: the engine waits instead of dropping, and counts what left.
+test_link_slower_than_its_sender() {
+  need wg iperf3 ping tc || return
+  pair "$ours" "$ours" || { end_pair; return 1; }
+  ip netns exec ${prefix}a tc qdisc add dev wa root tbf rate 80mbit burst 64k limit 4m || { reason="needs tbf"; end_pair; return 77; }
+  ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
+  local bytes lost
+  bytes=$(transfer -c 10.9.0.2 -t 3 -P 4) || fail "TCP"
+  [ "${bytes:-0}" -gt 18000000 ] || fail "only ${bytes:-0} bytes in 3 s of 80 Mb/s"
+  bytes=$(transfer -c 10.9.0.2 -u -b 400M -l 1300 -t 2) || fail "UDP"
+  [ "${bytes:-0}" -gt 12000000 ] || fail "only ${bytes:-0} bytes of UDP in 2 s of 80 Mb/s"
+  ping_from a 10.9.0.2 || fail "no ping afterwards"
+  # The queue drops nothing: its limit is above what the socket may hold.
+  lost=$(in_ns a tc -s qdisc show dev wa | sed -nE 's/.*dropped ([0-9]+),.*/\1/p' | head -n 1)
+  [ "${lost:-1}" = 0 ] || fail "$lost packets were dropped behind the engine's back"
+  wait_for 5 counters_agree || fail "counters differ: a $(counters a) b $(counters b)"
+  end_pair
+  [ -z "$reason" ]
+}
+
 test_mtu_changes_under_way() {
   need wg iperf3 ping || return
   pair "$ours" "$ours" || { end_pair; return 1; }

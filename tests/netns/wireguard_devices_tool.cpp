@@ -122,5 +122,14 @@ int main(int argc, char** argv) {
     }
   }
   devices.clear();
+  // The interfaces are gone, and their names free, when the devices are.
+  wireguard::DeviceConfig again;
+  again.name = "mysta0";
+  again.private_key = x25519::make_clamped_key(rng);
+  const auto reopened = wireguard.open(std::move(again));
+  if (!reopened.ok()) {
+    std::printf("reopen: %s %d\n", reopened.error().what, reopened.error().detail);
+    return 1;
+  }
   return 0;
 }

@@ -70,6 +70,45 @@ TEST_F(KernelDeviceTest, TwoDevicesShakeHandsAndCount) {
   EXPECT_GT(stats->front().rx_bytes, 0u);
 }
 
+TEST_F(KernelDeviceTest, ShakesHandsWithOurEngineInBothRolesAndBothCountTheSame) {
+  Options ours_options;
+  ours_options.backend = BackendWish::Userspace;
+  Wireguard ours(loop_, rng_, ours_options);
+  std::uint16_t port = 51911;
+  for (const bool kernel_begins : {true, false}) {
+    const Keys a = make_keys(rng_), b = make_keys(rng_);
+    const auto left_port = port++, right_port = port++;
+    DeviceConfig left_config = config("mystkd", a, b, left_port, right_port);
+    DeviceConfig right_config = config("mystud", b, a, right_port, left_port);
+    // Who has no endpoint waits for the other.
+    DeviceConfig& waits = kernel_begins ? right_config : left_config;
+    waits.peers.front().endpoint.reset();
+    waits.peers.front().keepalive_s = 0;
+    // Who waits is there first, so that nothing is sent to nobody.
+    const auto open = [&](bool kernel) {
+      return kernel ? wireguard_->open(std::move(left_config)) : ours.open(std::move(right_config));
+    };
+    auto waiting = open(!kernel_begins);
+    ASSERT_TRUE(waiting.ok()) << waiting.error().what << " " << waiting.error().detail;
+    auto beginning = open(kernel_begins);
+    ASSERT_TRUE(beginning.ok()) << beginning.error().what << " " << beginning.error().detail;
+    auto* const left = kernel_begins ? &*beginning : &*waiting;
+    auto* const right = kernel_begins ? &*waiting : &*beginning;
+    EXPECT_EQ((*right)->backend(), Backend::Userspace);
+    bool shaken = false;
+    (*right)->on_handshake([&](const PublicKey& peer) { shaken = peer == a.open; });
+    EXPECT_TRUE(loop_.run_until([&] { return shaken; }, std::chrono::seconds(20)));
+    const auto agree = [&] {
+      const auto l = (*left)->stats();
+      const auto r = (*right)->stats();
+      return l.ok() && r.ok() && l->front().rx_bytes > 0 && r->front().rx_bytes > 0 &&
+             l->front().tx_bytes == r->front().rx_bytes &&
+             l->front().rx_bytes == r->front().tx_bytes;
+    };
+    EXPECT_TRUE(loop_.run_until(agree, std::chrono::seconds(20)));
+  }
+}
+
 TEST_F(KernelDeviceTest, ReplacesPeersAndRefusesATakenName) {
   const Keys a = make_keys(rng_), b = make_keys(rng_), c = make_keys(rng_);
   auto device = wireguard_->open(config("mystkc", a, b, 51903, 51904));
