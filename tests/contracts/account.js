@@ -99,8 +99,8 @@ const tests = {
         const wallet = world.person('where a stake goes').address;
         const nonce = await world.registry.lastNonce() + 1n;
         await world.registry.setBeneficiary(provider.address, wallet, world.signBeneficiary(provider, wallet, nonce));
-        equal((await node.api('POST', '/transactor/stake/decrease', { id, amount: 10000 })).status, 202, 'decrease');
         const before = await stake();
+        equal((await node.api('POST', '/transactor/stake/decrease', { id, amount: 10000 })).status, 202, 'decrease');
         await until('the stake comes back', async () => await world.balance(wallet) === 10000n);
         equal(await stake(), before - 10000n, 'stake left');
         await hub.audit();
