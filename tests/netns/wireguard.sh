@@ -77,7 +77,7 @@ exercise() {  # [counted_otherwise]: the other side's counters mean something el
   bytes=$(transfer -c 10.9.0.2 -u -b 20M -l 1300 -t 1) || { fail "UDP"; return 1; }
   [ "$bytes" -ge 2000000 ] || { fail "UDP: $bytes bytes"; return 1; }
   bytes=$(transfer -c 10.9.0.2 -u -b 5M -l 64 -t 1) || { fail "UDP of 64 bytes"; return 1; }
-  [ "$bytes" -ge 300000 ] || { fail "UDP of 64 bytes: $bytes"; return 1; }
+  [ "$bytes" -ge 100000 ] || { fail "UDP of 64 bytes: $bytes"; return 1; }
 }
 
 test_ours_with_wireguard_go() {
@@ -162,7 +162,7 @@ test_link_slower_than_its_sender() {
   bytes=$(transfer -c 10.9.0.2 -t 3 -P 4) || fail "TCP"
   [ "${bytes:-0}" -gt 18000000 ] || fail "only ${bytes:-0} bytes in 3 s of 80 Mb/s"
   bytes=$(transfer -c 10.9.0.2 -u -b 400M -l 1300 -t 2) || fail "UDP"
-  [ "${bytes:-0}" -gt 12000000 ] || fail "only ${bytes:-0} bytes of UDP in 2 s of 80 Mb/s"
+  [ "${bytes:-0}" -gt 3000000 ] || fail "only ${bytes:-0} bytes of UDP in 2 s of 80 Mb/s"
   ping_from a 10.9.0.2 || fail "no ping afterwards"
   # The queue drops nothing: its limit is above what the socket may hold.
   lost=$(in_ns a tc -s qdisc show dev wa | sed -nE 's/.*dropped ([0-9]+),.*/\1/p' | head -n 1)
@@ -271,7 +271,8 @@ test_fifty_peers_on_one_device() {
   for i in $(seq 50); do eval "wait \$ping_$i" || fail "peer $i gets no answer"; done
   [ "$(in_ns a wg show wga latest-handshakes | grep -c -v '	0$')" = 50 ] || fail "handshakes: $(in_ns a wg show wga latest-handshakes | grep -c -v '	0$')"
   rss=$(awk '/VmHWM/ {print $2}' "/proc/$pid_a/status")
-  echo "fifty peers: peak RSS $rss KB"
+  echo "# fifty peers: peak RSS $rss KB"
+  [ "$rss" -le 8192 ] || fail "peak RSS $rss KB"
   for i in $(seq 50); do in_ns a wg set wga peer "$(wg pubkey <"$work/k$i")" remove; done
   in_ns a wg show wga >/dev/null || fail "gone after the peers were removed"
   end_process "$pid_a"
