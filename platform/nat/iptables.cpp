@@ -5,10 +5,10 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
 #include <vector>
 
 #include "core/base/text.hpp"
+#include "platform/system/files.hpp"
 #include "platform/system/run.hpp"
 
 namespace myst::platform {
@@ -30,9 +30,8 @@ Tools find_tools(const std::string& base, const std::string& variant) {
 
 // The kernel's list of ip_tables tables in use; absent while the modules are not loaded.
 bool legacy_tables_exist() {
-  std::ifstream file("/proc/net/ip_tables_names");
-  std::string line;
-  return static_cast<bool>(std::getline(file, line));
+  const auto names = read_file("/proc/net/ip_tables_names", 4096);
+  return names.ok() && !names->empty();
 }
 
 // "iptables v1.8.9 (nf_tables)" or "(legacy)".
