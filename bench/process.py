@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), '../apps/demo'))
 import demo
 import network
 from network import HUB, PREFIX, STATE, WEB, http, inside, spawn, wait_for
+from start_probe import probe
 
 SECONDS = int(os.environ.get('MYST_BENCH_SECONDS', '30'))  # length of each quiet window
 rows = []
@@ -60,39 +61,9 @@ def quiet_window(pid, role, seconds):
     return (after[0] - before[0]) / seconds, (after[1] - before[1]) * 60 / seconds, (log_bytes(role) - log_before) * 60 / seconds
 
 
-# Run inside a namespace: prints CLOCK_MONOTONIC when a TCP port answers HTTP, or when a NATS
-# message on a subject arrives.
-PROBE = '''
-import socket, sys, time
-kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-if kind == 'http':
-    while True:
-        try:
-            s = socket.create_connection((host, port), 1)
-            s.sendall(b'GET /healthcheck HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')
-            if b'200' in s.recv(64): break
-        except OSError: time.sleep(0.0005)
-else:
-    s = socket.create_connection((host, port), 5)
-    s.sendall(b'CONNECT {"verbose":false}\\r\\nSUB *.proposal-register.v3 1\\r\\nPING\\r\\n')
-    data = b''
-    while b'PONG' not in data: data += s.recv(4096)
-    print('ready', flush=True)
-    while b'MSG' not in data: data += s.recv(4096)
-print(time.monotonic(), flush=True)
-'''
-
-
-def probe(space, *words):
-    return subprocess.Popen(inside(space, 'python3', '-c', PROBE, *words), stdout=subprocess.PIPE, text=True)
-
-
 def start_provider(*words):
     """-> process, seconds to REST, seconds to the first proposal on the broker."""
-    nats = probe('hub', 'nats', '127.0.0.1', '4223')
-    nats.stdout.readline()
-    rest = probe('provider', 'http', '127.0.0.1', '4050')
-    time.sleep(0.3)  # the probe's own start must not be measured
+    nats, rest = probe('hub', 'nats', '127.0.0.1', '4223'), probe('provider', 'http', '127.0.0.1', '4050')
     begin = time.monotonic()
     process = demo.node('provider', *words, 'service', '--agreed-terms-and-conditions', '--active-services=wireguard')
     return process, float(rest.stdout.readline()) - begin, float(nats.stdout.readline()) - begin

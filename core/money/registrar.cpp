@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/money/run_times.hpp"
 #include "core/payment/channel.hpp"
 #include "core/payment/signed_requests.hpp"
 
@@ -143,20 +144,14 @@ void Registrar::end(const Address& identity, RegistrationPhase phase, std::strin
 }
 
 void Registrar::handle_timeout(Now now) {
-  std::vector<Address> due;
-  for (const auto& [identity, run] : runs_) {
-    if (run.poll_at && now.instant >= *run.poll_at) due.push_back(identity);
+  for (const Address& identity :
+       due_runs(runs_, now.instant, [](const Run& run) { return run.poll_at; })) {
+    poll(identity);
   }
-  for (const Address& identity : due) poll(identity);
 }
 
 std::optional<Instant> Registrar::next_timeout() const {
-  std::optional<Instant> next;
-  for (const auto& [identity, run] : runs_) {
-    (void)identity;
-    next = earliest(next, run.poll_at);
-  }
-  return next;
+  return next_run(runs_, [](const Run& run) { return run.poll_at; });
 }
 
 }  // namespace myst::core::money

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/money/promise_desk.hpp"
+#include "core/money/run_times.hpp"
 #include "core/payment/channel.hpp"
 #include "core/payment/signed_requests.hpp"
 
@@ -243,21 +244,15 @@ void Settler::record(Now now, const RunPtr& run, SettlementRecord one) {
 }
 
 void Settler::handle_timeout(Now now) {
-  std::vector<RunPtr> due;
-  for (const auto& [key, run] : runs_) {
-    (void)key;
-    if (run->check_at && now.instant >= *run->check_at) due.push_back(run);
+  for (const auto& key :
+       due_runs(runs_, now.instant, [](const RunPtr& run) { return run->check_at; })) {
+    const auto found = runs_.find(key);
+    if (found != runs_.end()) check(now, RunPtr(found->second));
   }
-  for (const RunPtr& run : due) check(now, run);
 }
 
 std::optional<Instant> Settler::next_timeout() const {
-  std::optional<Instant> next;
-  for (const auto& [key, run] : runs_) {
-    (void)key;
-    next = earliest(next, run->check_at);
-  }
-  return next;
+  return next_run(runs_, [](const RunPtr& run) { return run->check_at; });
 }
 
 }  // namespace myst::core::money

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/money/promise_desk.hpp"
+#include "core/money/run_times.hpp"
 #include "core/payment/channel.hpp"
 #include "core/payment/payment_check.hpp"
 #include "core/payment/payment_message.hpp"
@@ -300,21 +301,15 @@ void Withdrawer::record(Now now, const RunPtr& run, SettlementRecord one) {
 }
 
 void Withdrawer::handle_timeout(Now now) {
-  std::vector<RunPtr> due;
-  for (const auto& [provider, run] : runs_) {
-    (void)provider;
-    if (run->check_at && now.instant >= *run->check_at) due.push_back(run);
+  for (const auto& key :
+       due_runs(runs_, now.instant, [](const RunPtr& run) { return run->check_at; })) {
+    const auto found = runs_.find(key);
+    if (found != runs_.end()) check(now, RunPtr(found->second));
   }
-  for (const RunPtr& run : due) check(now, run);
 }
 
 std::optional<Instant> Withdrawer::next_timeout() const {
-  std::optional<Instant> next;
-  for (const auto& [provider, run] : runs_) {
-    (void)provider;
-    next = earliest(next, run->check_at);
-  }
-  return next;
+  return next_run(runs_, [](const RunPtr& run) { return run->check_at; });
 }
 
 }  // namespace myst::core::money

@@ -9,7 +9,6 @@ import glob
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 
@@ -18,6 +17,9 @@ import world
 from back_ends import STATE, Failed
 from world import WEB, Node, end, inside, running, sh, wait_for
 from network import DemoError
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../bench'))
+from start_probe import probe  # noqa: E402
 
 SECONDS = int(os.environ.get('MYST_INTEROP_SECONDS', '60'))
 CONNECTS = int(os.environ.get('MYST_INTEROP_CONNECTS', '20'))
@@ -83,35 +85,6 @@ def windows(nodes, kind, what, seconds):
         put(f'{what} {role}: wake-ups', kind, (after[0] - before[role][0]) / seconds, '/s')
         put(f'{what} {role}: written', kind, (after[1] - before[role][1]) * 60 / seconds / 1000, 'KB/min')
         put(f'{what} {role}: logged', kind, (after[2] - before[role][2]) * 60 / seconds, 'B/min')
-
-
-# Prints CLOCK_MONOTONIC when the REST API answers, or when a proposal reaches the broker.
-PROBE = '''
-import socket, sys, time
-kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-if kind == 'http':
-    print('ready', flush=True)
-    while True:
-        try:
-            s = socket.create_connection((host, port), 1)
-            s.sendall(b'GET /healthcheck HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')
-            if b'200' in s.recv(64): break
-        except OSError: time.sleep(0.0005)
-else:
-    s = socket.create_connection((host, port), 5)
-    s.sendall(b'CONNECT {"verbose":false}\\r\\nSUB *.proposal-register.v3 1\\r\\nPING\\r\\n')
-    data = b''
-    while b'PONG' not in data: data += s.recv(4096)
-    print('ready', flush=True)
-    while b'MSG' not in data: data += s.recv(4096)
-print(time.monotonic(), flush=True)
-'''
-
-
-def probe(space, *words):
-    process = subprocess.Popen(inside(space, 'python3', '-c', PROBE, *words), stdout=subprocess.PIPE, text=True)
-    process.stdout.readline()
-    return process
 
 
 def part_start():
