@@ -104,6 +104,15 @@ Result<Bytes> from_hex(std::string_view text) {
   return out;
 }
 
+void append_percent(std::string& out, char c, PercentDigits digits) {
+  const char* const table =
+      digits == PercentDigits::Upper ? "0123456789ABCDEF" : "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  out += '%';
+  out += table[byte >> 4];
+  out += table[byte & 15];
+}
+
 std::string to_base64(ByteSpan bytes) { return encode64(bytes, kStandard, true); }
 std::string to_base64url(ByteSpan bytes) { return encode64(bytes, kUrl, false); }
 Result<Bytes> from_base64url(std::string_view text) { return decode64(text, kUrl); }

@@ -20,6 +20,10 @@ std::string to_hex(ByteSpan bytes);                           // lower case, no 
 Result<Bytes> from_hex(std::string_view text);                // both cases, no 0x, even length
 Status from_hex(std::string_view text, MutableByteSpan out);  // exactly out.size() bytes
 
+// RFC 3986 section 2.1: `%41`.
+enum class PercentDigits : std::uint8_t { Upper, Lower };
+void append_percent(std::string& out, char c, PercentDigits digits = PercentDigits::Upper);
+
 std::string to_base64(ByteSpan bytes);                // standard alphabet, padded
 Result<Bytes> from_base64(std::string_view text);     // standard alphabet, padding required
 std::string to_base64url(ByteSpan bytes);             // RFC 4648 section 5, no padding

@@ -96,16 +96,12 @@ std::string Url::to_string() const {
 }
 
 std::string percent_encode(std::string_view text) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
   std::string out;
   for (const char c : text) {
     if (is_unreserved(c)) {
       out += c;
     } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
+      append_percent(out, c);
     }
   }
   return out;

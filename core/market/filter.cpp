@@ -177,7 +177,6 @@ ProposalFilter parse_proposal_query(std::string_view query) {
 }
 
 std::string form_encode(std::string_view text) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
   std::string out;
   for (const char c : text) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -187,10 +186,7 @@ std::string form_encode(std::string_view text) {
     } else if (c == ' ') {
       out += '+';
     } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
+      append_percent(out, c);
     }
   }
   return out;

@@ -12,7 +12,6 @@ bool is_plain(char c) { return c > ' ' && c < 0x7f && c != '%'; }
 }  // namespace
 
 std::string encode_words(const std::vector<std::string>& words) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
   for (const std::string& word : words) {
     if (&word != &words.front()) out += ' ';
@@ -21,10 +20,7 @@ std::string encode_words(const std::vector<std::string>& words) {
       if (is_plain(c)) {
         out += c;
       } else {
-        const auto byte = static_cast<unsigned char>(c);
-        out += '%';
-        out += kDigits[byte >> 4];
-        out += kDigits[byte & 15];
+        append_percent(out, c, PercentDigits::Lower);
       }
     }
   }

@@ -109,11 +109,4 @@ inline Done<Nothing> answer_empty(const ExchangePtr& exchange, int status) {
   return answer<Nothing>(exchange, [status](Exchange& e, Nothing) { e.send_empty(status); });
 }
 
-// page and page_size of the query; an unreadable one has been answered when this is empty.
-std::optional<Page> read_page(Exchange& exchange);
-// What is really asked of the storage: size 1 to 1000, and the offset of a page within the total.
-std::uint32_t effective_size(const Page& page);
-// Sets total_items, total_pages and the page clamped to them; returns its offset.
-std::uint64_t settle_page(Page& page, std::uint64_t total);
-
 }  // namespace myst::rest

@@ -5,11 +5,11 @@
 #include "core/base/text.hpp"
 #include "drivers/rest/bodies.hpp"
 #include "drivers/rest/handlers.hpp"
+#include "drivers/rest/paging.hpp"
 
 namespace myst::rest {
 namespace {
 
-constexpr std::int64_t kMaxPageSize = 1000;
 constexpr std::int64_t kMaxDays = 3660;  // of a daily statistic
 
 constexpr std::int64_t kDaySeconds = 86400;
@@ -55,12 +55,12 @@ std::optional<SessionFilter> read_filter(Exchange& exchange) {
   return std::nullopt;
 }
 
-void send_page(Exchange& exchange, const Page& page, const std::vector<SessionRecord>& items) {
+void send_page(Exchange& exchange, const Page& page, const SessionPage& found) {
   std::string body;
-  body.reserve(128 + items.size() * 512);
+  body.reserve(128 + found.items.size() * 512);
   json::Writer out(body);
   out.begin_object().key("items").begin_array();
-  for (const SessionRecord& session : items) write_session(out, session);
+  for (const SessionRecord& session : found.items) write_session(out, session);
   out.end_array();
   write_page(out, page);
   out.end_object();
@@ -78,61 +78,18 @@ std::optional<WallTime> read_range(Api& api, Exchange& exchange, const char* cod
 
 }  // namespace
 
-std::optional<Page> read_page(Exchange& exchange) {
-  Page page;
-  for (const auto& [name, into] : {std::pair{"page_size", &page.page_size}, {"page", &page.page}}) {
-    const std::string text = exchange.query_or(name, "");
-    if (text.empty()) continue;
-    const auto number = core::parse_integer(text);
-    if (!number) {
-      const std::string message = "'" + std::string(name) + "' is not a number";
-      exchange.fail_validation({{name, "invalid_value", message}}, message);
-      return std::nullopt;
-    }
-    *into = *number;
-  }
-  // A page is built in memory, so it has a size; the client sees which.
-  page.page_size = std::min(page.page_size, kMaxPageSize);
-  return page;
-}
-
-std::uint32_t effective_size(const Page& page) {
-  return page.page_size < 1 ? 10 : static_cast<std::uint32_t>(page.page_size);
-}
-
-std::uint64_t settle_page(Page& page, std::uint64_t total) {
-  const std::uint64_t size = effective_size(page);
-  page.total_items = total;
-  page.total_pages = std::max<std::uint64_t>(1, (total + size - 1) / size);
-  if (page.page < 1) page.page = 1;
-  if (static_cast<std::uint64_t>(page.page) > page.total_pages) {
-    page.page = static_cast<std::int64_t>(page.total_pages);
-  }
-  return (static_cast<std::uint64_t>(page.page) - 1) * size;
-}
-
 void get_sessions(Api& api, const ExchangePtr& exchange) {
   const auto asked = read_page(*exchange);
   if (!asked) return;
-  const auto filter = read_filter(*exchange);
+  auto filter = read_filter(*exchange);
   if (!filter) return;
-  const std::uint32_t size = effective_size(*asked);
-  const std::uint64_t first = asked->page < 1 ? 0 : static_cast<std::uint64_t>(asked->page) - 1;
-  // An offset beyond any history would only overflow.
-  const std::uint64_t offset = std::min<std::uint64_t>(first, 1u << 31) * size;
-  api.node().sessions(
-      *filter, size, offset,
-      answer<SessionPage>(exchange, [&api, exchange, filter = *filter, page = *asked, size, offset](
-                                        Exchange& e, const SessionPage& found) mutable {
-        const std::uint64_t right = settle_page(page, found.total);
-        if (right == offset || found.total == 0) return send_page(e, page, found.items);
-        // Beyond the end: the last page is shown.
-        api.node().sessions(
-            filter, size, right,
-            answer<SessionPage>(exchange, [page](Exchange& ex, const SessionPage& last) {
-              send_page(ex, page, last.items);
-            }));
-      }));
+  answer_paged<SessionPage>(
+      exchange, *asked,
+      [&api, filter = std::move(*filter)](std::uint32_t size, std::uint64_t offset,
+                                          Done<SessionPage> done) {
+        api.node().sessions(filter, size, offset, std::move(done));
+      },
+      send_page);
 }
 
 void get_sessions_aggregated(Api& api, const ExchangePtr& exchange) {

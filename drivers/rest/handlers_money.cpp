@@ -6,6 +6,7 @@
 #include "core/base/url.hpp"
 #include "drivers/rest/bodies.hpp"
 #include "drivers/rest/handlers.hpp"
+#include "drivers/rest/paging.hpp"
 
 namespace myst::rest {
 namespace {
@@ -296,23 +297,15 @@ void post_stake_decrease(Api& api, const ExchangePtr& exchange) {
 void get_settle_history(Api& api, const ExchangePtr& exchange) {
   const auto asked = read_page(*exchange);
   if (!asked) return;
-  const auto filter = read_filter(*exchange);
+  auto filter = read_filter(*exchange);
   if (!filter) return;
-  const std::uint32_t size = effective_size(*asked);
-  const std::uint64_t first = asked->page < 1 ? 0 : static_cast<std::uint64_t>(asked->page) - 1;
-  const std::uint64_t offset = std::min<std::uint64_t>(first, 1u << 31) * size;
-  api.node().settlements(
-      *filter, size, offset,
-      answer<SettlementPage>(exchange, [&api, exchange, filter = *filter, page = *asked, size,
-                                        offset](Exchange& e, const SettlementPage& found) mutable {
-        const std::uint64_t right = settle_page(page, found.total);
-        if (right == offset || found.total == 0) return send_settlements(e, page, found);
-        api.node().settlements(
-            filter, size, right,
-            answer<SettlementPage>(exchange, [page](Exchange& ex, const SettlementPage& last) {
-              send_settlements(ex, page, last);
-            }));
-      }));
+  answer_paged<SettlementPage>(
+      exchange, *asked,
+      [&api, filter = std::move(*filter)](std::uint32_t size, std::uint64_t offset,
+                                          Done<SettlementPage> done) {
+        api.node().settlements(filter, size, offset, std::move(done));
+      },
+      send_settlements);
 }
 
 }  // namespace myst::rest
