@@ -121,6 +121,14 @@ void Executor::execute(core::node::UdpOpen&& action) {
 
 void Executor::execute(core::node::UdpClose&& action) { sockets_.erase(action.socket); }
 
+void Executor::execute(core::node::UdpTellRefused&& action) {
+  const auto found = sockets_.find(action.socket);
+  if (found == sockets_.end()) return;
+  found->second.tell_refused([this, id = action.socket](const Endpoint& to) {
+    run([&](core::Node& node, Now now) { node.handle_refused(now, id, to); });
+  });
+}
+
 void Executor::execute(core::node::UdpSend&& action) {
   const auto found = sockets_.find(action.socket);
   if (found == sockets_.end()) return;

@@ -74,6 +74,7 @@ class Executor {
   void execute(core::node::UdpSend&& action);
   void execute(core::node::UdpOpen&& action);
   void execute(core::node::UdpClose&& action);
+  void execute(core::node::UdpTellRefused&& action);
   void execute(core::node::BrokerPublish&& action);
   void execute(core::node::BrokerRequest&& action);
   void execute(core::node::BrokerOpen&& action);

@@ -167,6 +167,7 @@ void Connection::on_dialed(Now now, DialedChannel dialed) {
       std::make_unique<PeerLink>(context_, std::move(dialed.channel), dialed.socket, dialed.peer);
   link_->on_request([this](Now at, Channel::Incoming& request) { on_peer_request(at, request); });
   link_->on_lost([this](Now at) { lost(at, "channel to the provider broke"); });
+  link_->on_closed_port([this](Now at) { doubt(at); });
   const GrandTotals::Key key{context_.config.chain.chain_id, options_.consumer, record_.hermes};
   if (context_.totals.known(key)) create_session(now);  // else when it has been read
 }

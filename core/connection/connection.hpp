@@ -92,6 +92,8 @@ class Connection final : public TunnelUser, public Dial::Host {
   void on_peer_request(Now now, Channel::Incoming& request);
   void drain_payer(Now now);
   void ping(Now now);
+  void doubt(Now now);
+  void judge(Now now);
   void acknowledge(Now now);
   void check_ip(Now now);
   void watch_price(Now now);
@@ -159,6 +161,9 @@ class Connection final : public TunnelUser, public Dial::Host {
   std::optional<Instant> ping_at_, read_at_, handshake_by_, ip_check_at_;
   bool pinging_ = false;
   int ping_failures_ = 0;
+  std::optional<Instant> judge_at_;  // the provider's port is said to be closed
+  Instant doubted_{};
+  int doubts_ = 0;
   int ip_rounds_ = 0;
 };
 

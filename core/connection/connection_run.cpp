@@ -10,6 +10,7 @@ namespace myst::core::node {
 namespace {
 
 constexpr Duration kLongestReconnectPause = std::chrono::seconds{30};
+constexpr Duration kDoubt = std::chrono::seconds{3};  // some ten transmissions of a keep-alive
 
 }  // namespace
 
@@ -24,6 +25,13 @@ void Connection::on_peer_request(Now now, Channel::Incoming& request) {
     link_->reply(now, request.id,
                  status.ok() ? Reply::success() : Reply::failure(status.error().what));
     return drain_payer(now);
+  }
+  if (request.topic == topic::kSessionDestroy && session_open_) {
+    const auto info = pb::SessionInfo::decode(request.data);
+    if (!info.ok()) return link_->reply(now, request.id, Reply::failure("message cannot be read"));
+    link_->reply(now, request.id, Reply::success());
+    if (info->session_id == record_.id) lost(now, "provider ended the session");
+    return;
   }
   link_->reply(now, request.id, Reply::no_handler());
 }
@@ -81,6 +89,23 @@ void Connection::ping(Now now) {
       now, owner_, topic::kKeepAlive, message.encode(), context_.config.keepalive_timeout,
       [over](Now at, Result<Bytes>& answer, const std::string&) { over(at, answer.ok()); });
   if (!status.ok()) over(now, false);
+}
+
+// A provider whose program has ended says nothing, but its host says that the port is closed. That
+// is easily forged, so it only makes us ask at once and wait less long for the answer.
+void Connection::doubt(Now now) {
+  if (!session_open_ || !link_) return;
+  ++doubts_;
+  if (judge_at_) return;
+  doubts_ = 1;
+  doubted_ = now.instant;
+  judge_at_ = now.instant + kDoubt;
+  if (!pinging_) ping_at_ = now.instant;
+}
+
+void Connection::judge(Now now) {
+  if (doubts_ < 2 || link_->heard() >= doubted_) return;
+  lost(now, "provider does not answer, its port is closed");
 }
 
 void Connection::acknowledge(Now now) {
@@ -211,6 +236,7 @@ void Connection::handle_timeout(Now now) {
     return find(now);
   }
   if (session_open_ && link_ && !pinging_ && take(ping_at_)) ping(now);
+  if (session_open_ && link_ && take(judge_at_)) judge(now);
   if (stage_ != Stage::Running) return;
   if (price_watch_.next && now.instant >= *price_watch_.next) watch_price(now);
   if (stage_ != Stage::Running) return;
@@ -232,6 +258,7 @@ std::optional<Instant> Connection::next_timeout() const {
   if (payer_) next = earliest(next, payer_->next_timeout());
   if (stage_ == Stage::Holding) next = earliest(next, retry_at_);
   if (session_open_ && link_ && !pinging_) next = earliest(next, ping_at_);
+  if (session_open_ && link_) next = earliest(next, judge_at_);
   if (stage_ == Stage::Running) {
     next = earliest(next, earliest(read_at_, earliest(ip_check_at_, price_watch_.next)));
   }
@@ -265,6 +292,7 @@ void Connection::forget() {
   read_at_.reset();
   ip_check_at_.reset();
   ping_at_.reset();
+  judge_at_.reset();
   retry_at_.reset();
   price_watch_.next.reset();
   pinging_ = false;

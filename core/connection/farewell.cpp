@@ -23,6 +23,7 @@ void Farewells::add(Now now, std::unique_ptr<PeerLink> link, std::optional<Socke
   }
   link->on_request(nullptr);
   link->on_lost(nullptr);
+  link->on_closed_port(nullptr);
   list_.push_back(Item{std::move(link), service_socket, excluded, now.instant + kLimit});
 }
 

@@ -27,6 +27,7 @@ class SocketUser {
  public:
   virtual ~SocketUser() = default;
   virtual void on_datagram(Now now, SocketId socket, const Endpoint& from, ByteSpan bytes) = 0;
+  virtual void on_refused(Now, const Endpoint& /*to*/) {}  // only after UdpTellRefused
 };
 
 class BrokerUser {

@@ -107,6 +107,10 @@ struct UdpOpen {
 struct UdpClose {
   SocketId socket;
 };
+// From now on Node::handle_refused tells which of its datagrams came upon a closed port (ICMP).
+struct UdpTellRefused {
+  SocketId socket;
+};
 // ttl 0: the system's default. Errors count as loss.
 struct UdpSend {
   SocketId socket;
@@ -298,13 +302,14 @@ struct StoreConnectivity {
 };
 
 using Action =
-    std::variant<UdpSend, UdpOpen, UdpClose, BrokerPublish, BrokerRequest, BrokerOpen, BrokerClose,
-                 BrokerSubscribe, BrokerUnsubscribe, PublishProposal, MapPorts, UnmapPorts,
-                 FindNetworkFacts, FindPublicIp, FindLocation, ExcludeAddress, ReleaseAddress,
-                 BypassBackends, KillSwitchOn, KillSwitchOff, ServiceTunnelOpen, ServiceTunnelClose,
-                 ConsumerTunnelOpen, ConsumerTunnelClose, ReadTunnel, FindProposals, CheckAccess,
-                 CheckRegistration, CheckBalance, CheckHermes, RequestPromise, StorePayment,
-                 StoreInvoice, StoreAccepted, LoadGrandTotal, StoreSession, StoreConnectivity>;
+    std::variant<UdpSend, UdpOpen, UdpClose, UdpTellRefused, BrokerPublish, BrokerRequest,
+                 BrokerOpen, BrokerClose, BrokerSubscribe, BrokerUnsubscribe, PublishProposal,
+                 MapPorts, UnmapPorts, FindNetworkFacts, FindPublicIp, FindLocation, ExcludeAddress,
+                 ReleaseAddress, BypassBackends, KillSwitchOn, KillSwitchOff, ServiceTunnelOpen,
+                 ServiceTunnelClose, ConsumerTunnelOpen, ConsumerTunnelClose, ReadTunnel,
+                 FindProposals, CheckAccess, CheckRegistration, CheckBalance, CheckHermes,
+                 RequestPromise, StorePayment, StoreInvoice, StoreAccepted, LoadGrandTotal,
+                 StoreSession, StoreConnectivity>;
 
 // --- answers ------------------------------------------------------------------------------------
 

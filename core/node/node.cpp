@@ -144,6 +144,13 @@ void Node::handle_datagram(Now now, SocketId socket, const Endpoint& from, ByteS
   impl_->settle(now);
 }
 
+void Node::handle_refused(Now now, SocketId socket, const Endpoint& to) {
+  const auto found = impl_->context.sockets.find(socket);
+  if (found == impl_->context.sockets.end()) return;
+  found->second->on_refused(now, to);
+  impl_->settle(now);
+}
+
 void Node::handle_broker_connected(Now now) {
   impl_->context.broker_connected = true;
   impl_->provider.handle_broker_connected(now);

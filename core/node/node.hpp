@@ -87,6 +87,8 @@ class Node {
 
   void handle_action_done(Now now, node::ActionId id, Result<node::Outcome> result);
   void handle_datagram(Now now, node::SocketId socket, const Endpoint& from, ByteSpan bytes);
+  // A datagram sent there came upon a closed port; anybody on the way can make one believe so.
+  void handle_refused(Now now, node::SocketId socket, const Endpoint& to);
   void handle_broker_connected(Now now);  // the own one, each time
   void handle_broker_lost(Now now);
   void handle_broker_message(Now now, node::BrokerId broker, std::uint32_t tag,

@@ -52,7 +52,19 @@ void PeerLink::on_datagram(Now now, SocketId socket, const Endpoint& from, ByteS
   if (!open_ || from.ip != path_.peer().ip) return;
   if (!channel_->handle_datagram(now.instant, bytes).ok()) return;
   (void)path_.authenticated(from);
+  heard_ = now.instant;
   dirty_ = true;
+}
+
+void PeerLink::on_closed_port(Lost told) {
+  const bool asked = closed_port_ != nullptr;
+  closed_port_ = std::move(told);
+  if (open_ && !asked && closed_port_) context_.fx.tell(UdpTellRefused{socket_});
+}
+
+void PeerLink::on_refused(Now now, const Endpoint& to) {
+  if (!open_ || !(to == path_.peer())) return;
+  if (const Lost told = closed_port_) told(now);
 }
 
 void PeerLink::handle_timeout(Now now) {

@@ -35,6 +35,8 @@ class PeerLink final : public SocketUser {
 
   void on_request(Handler handler) { handler_ = std::move(handler); }
   void on_lost(Lost lost) { lost_ = std::move(lost); }  // the peer's byte stream is broken
+  // A datagram came upon a closed port where the peer is said to be. A hint, not a proof.
+  void on_closed_port(Lost told);
 
   // An error: nothing was sent and `answered` is never called. After close() none is called either.
   Status request(Now now, EffectQueue::Owner owner, std::string_view topic, ByteSpan data,
@@ -43,6 +45,7 @@ class PeerLink final : public SocketUser {
   void reply(Now now, std::uint64_t id, const Reply& reply);
 
   void on_datagram(Now now, SocketId socket, const Endpoint& from, ByteSpan bytes) override;
+  void on_refused(Now now, const Endpoint& to) override;
   void handle_timeout(Now now);
   std::optional<Instant> next_timeout() const;
   // Events to continuations, then what there is to send to the socket. The node calls it after each
@@ -54,6 +57,7 @@ class PeerLink final : public SocketUser {
   bool open() const { return open_; }
   std::size_t waiting() const;  // requests of ours that somebody still wants the answer of
   const Endpoint& peer() const { return path_.peer(); }
+  Instant heard() const { return heard_; }  // the last datagram that was surely the peer's
 
  private:
   struct Waiting {
@@ -65,7 +69,8 @@ class PeerLink final : public SocketUser {
   SocketId socket_;
   PeerPath path_;
   Handler handler_;
-  Lost lost_;
+  Lost lost_, closed_port_;
+  Instant heard_{};
   std::map<std::uint64_t, Waiting> waiting_;  // bounded by Channel::kMaxRequests
   bool open_ = true, dirty_ = true, lost_told_ = false;
 };

@@ -11,6 +11,7 @@ namespace myst::core::node {
 namespace {
 
 constexpr std::chrono::hours kReportsKept{30 * 24};
+constexpr std::chrono::seconds kParting{1};  // for consumers' answers, when the node ends
 
 // A missing part counts as zero: our own consumers mean it part by part, and a reference consumer
 // never sends just one of them.
@@ -74,12 +75,8 @@ Status Provider::stop_service(Now now, std::string_view id, bool by_request) {
       entry.second.session->close(now, "service was stopped");
     }
   }
-  // What is still to be sent to a consumer, such as a refusal, goes out before its channel closes.
-  for (auto& entry : channels_) {
-    if (entry.second->service_id() != service.id()) continue;
-    entry.second->link().drain(now);
-    entry.second->close();
-  }
+  // Its channels stay until nobody has used them for a while: what is still to be said to their
+  // consumers goes out, and whoever asks for a session of them is told that it has ended.
   return {};
 }
 
@@ -87,6 +84,7 @@ void Provider::stop_all(Now now) {
   std::vector<std::string> ids;
   for (const auto& entry : services_) ids.push_back(entry.first);
   for (const std::string& id : ids) (void)stop_service(now, id, false);
+  for (auto& entry : channels_) entry.second->part(now.instant + kParting);
 }
 
 void Provider::handle_broker_connected(Now now) {
@@ -124,6 +122,7 @@ void Provider::settle(Now now) {
     it = it->second.session->closed() ? sessions_.erase(it) : std::next(it);
   }
   for (auto it = channels_.begin(); it != channels_.end();) {
+    if (!it->second->closed() && it->second->parted(now)) it->second->close();
     if (!it->second->closed()) {
       ++it;
       continue;

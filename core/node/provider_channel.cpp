@@ -40,7 +40,7 @@ void ProviderChannel::handle_timeout(Now now) {
 
 std::optional<Instant> ProviderChannel::next_timeout() const {
   if (closed_) return std::nullopt;
-  const auto next = link_.next_timeout();
+  const auto next = earliest(part_by_, link_.next_timeout());
   return in_use() ? next : earliest(next, idle_since_ + context_.config.channel_idle);
 }
 
@@ -49,9 +49,13 @@ void ProviderChannel::on_session_allowed(Now now, ProviderSession& session) {
 }
 
 void ProviderChannel::on_session_closed(Now now, ProviderSession& session) {
-  (void)session;
   if (sessions_ > 0) --sessions_;
+  if (session.counted()) ended_ = session.record().id;
   idle_since_ = now.instant;
+}
+
+void ProviderChannel::on_consumer_told(Now now) {
+  if (!in_use()) part(now.instant);  // a consumer makes a channel for each session
 }
 
 std::optional<SocketId> ProviderChannel::take_service_socket() {
@@ -64,7 +68,7 @@ bool ProviderChannel::is_consumer(std::string_view identity) const {
 
 void ProviderChannel::on_request(Now now, Channel::Incoming& request) {
   const auto answer = [&](const Reply& reply) { link_.reply(now, request.id, reply); };
-  if (request.topic == topic::kKeepAlive) return answer(Reply::success());  // whatever it names
+  if (request.topic == topic::kKeepAlive) return answer(keep_alive(request.data));
   if (request.topic == topic::kPaymentMessage) {
     ProviderSession* session = host_.session_of(*this);
     const Status status = session == nullptr
@@ -82,11 +86,19 @@ void ProviderChannel::on_request(Now now, Channel::Incoming& request) {
     answer(Reply::success());  // before it is done, whatever comes of it
     ProviderSession* session = host_.find_session(info->session_id);
     if (session != nullptr && session->record().consumer == consumer_) {
-      session->close(now, "consumer ended it");
+      session->close_for_consumer(now, "consumer ended it");
     }
     return;
   }
   answer(Reply::no_handler());
+}
+
+// Who asks whether we live is told so, whatever the question names; but not for a session of this
+// channel that has ended: its consumer would use a dead tunnel until the channel closes.
+Reply ProviderChannel::keep_alive(ByteSpan body) const {
+  const auto ping = pb::P2PKeepAlivePing::decode(body);
+  const bool over = ping.ok() && !ended_.empty() && ping->session_id == ended_;
+  return over ? Reply::failure("session does not exists") : Reply::success();
 }
 
 Reply ProviderChannel::acknowledge(Now now, ByteSpan body) {

@@ -43,12 +43,18 @@ class ProviderChannel final : public ProviderSession::Host {
 
   void close();
   bool closed() const { return closed_; }
+  // To be closed as soon as the consumer has answered what it was told, or at `limit`.
+  void part(Instant limit) { part_by_ = limit; }
+  bool parted(Now now) const {
+    return part_by_ && (now.instant >= *part_by_ || link_.waiting() == 0);
+  }
   void handle_timeout(Now now);
   std::optional<Instant> next_timeout() const;
 
   // ProviderSession::Host
   void on_session_allowed(Now now, ProviderSession& session) override;
   void on_session_closed(Now now, ProviderSession& session) override;
+  void on_consumer_told(Now now) override;
   std::optional<SocketId> take_service_socket() override;
   std::uint16_t service_port() const override { return service_port_; }
 
@@ -57,6 +63,7 @@ class ProviderChannel final : public ProviderSession::Host {
   // The reply to a request that names consumer and session. The identity check comes first.
   Reply acknowledge(Now now, ByteSpan body);
   Reply report(Now now, ByteSpan body);
+  Reply keep_alive(ByteSpan body) const;
   bool is_consumer(std::string_view identity) const;
 
   Context& context_;
@@ -68,7 +75,9 @@ class ProviderChannel final : public ProviderSession::Host {
   std::optional<SocketId> service_socket_;
   std::uint16_t service_port_;
   std::uint32_t mapping_;
+  std::optional<Instant> part_by_;
   int sessions_ = 0;
+  std::string ended_;  // the last session that is over
   Instant idle_since_;
   bool closed_ = false;
 };

@@ -14,6 +14,7 @@ namespace {
 constexpr Duration kReadPaid = std::chrono::seconds{1};
 constexpr Duration kReadFree = std::chrono::seconds{5};  // nothing is billed: for the API only
 constexpr int kMaxOpenAttempts = 8;                      // device names that turn out to be taken
+constexpr EffectQueue::Owner kLastWords = 0;             // outlives the session
 
 }  // namespace
 
@@ -357,8 +358,23 @@ void ProviderSession::close_tunnel() {
   tunnel_ = 0;
 }
 
-void ProviderSession::close(Now now, const std::string& reason) {
+// The network has no word for "the provider ended the session". Its word for the other direction is
+// understood by our consumers; a reference consumer answers that it has no handler for it, and goes
+// on asking until keep-alives fail.
+void ProviderSession::tell_consumer(Now now) {
+  pb::SessionInfo info;
+  info.consumer_id = setup_.record.consumer.to_string();
+  info.session_id = setup_.record.id;
+  (void)link_.request(now, kLastWords, topic::kSessionDestroy, info.encode(),
+                      std::chrono::seconds{topic_timeout::kSessionDestroySeconds},
+                      [&host = host_](Now at, Result<Bytes>& answer, const std::string&) {
+                        if (answer.ok()) host.on_consumer_told(at);
+                      });
+}
+
+void ProviderSession::end(Now now, const std::string& reason, bool consumer_knows) {
   if (closed()) return;
+  const bool was_live = state_ == State::Live;
   state_ = State::Closed;
   reason_ = reason;
   if (!replied_) {
@@ -368,6 +384,7 @@ void ProviderSession::close(Now now, const std::string& reason) {
   close_tunnel();
   context_.fx.forget(owner_);
   link_.forget(owner_);
+  if (was_live && !consumer_knows) tell_consumer(now);
   if (counted_) {
     setup_.record.completed = true;
     setup_.record.updated = now.wall;

@@ -37,6 +37,7 @@ class ProviderSession final : public TunnelUser {
     // Allowed: now it counts. The host closes older sessions of the same consumer and service.
     virtual void on_session_allowed(Now now, ProviderSession& session) = 0;
     virtual void on_session_closed(Now now, ProviderSession& session) = 0;
+    virtual void on_consumer_told(Now now) = 0;  // that its session is over; it took note
     // The session takes the channel's service socket; nullopt: it is gone already.
     virtual std::optional<SocketId> take_service_socket() = 0;
     virtual std::uint16_t service_port() const = 0;
@@ -64,7 +65,8 @@ class ProviderSession final : public TunnelUser {
   void handle_timeout(Now now);
   std::optional<Instant> next_timeout() const;
   // Idempotent. Everything the session opened is closed; a create not yet answered gets the reason.
-  void close(Now now, const std::string& reason);
+  void close(Now now, const std::string& reason) { end(now, reason, false); }
+  void close_for_consumer(Now now, const std::string& reason) { end(now, reason, true); }
 
   void on_tunnel_up(Now) override {}
   void on_tunnel_lost(Now now, const Error& why) override;
@@ -94,6 +96,8 @@ class ProviderSession final : public TunnelUser {
   void run(Now now, InvoiceTracker::Failed& a);
   void ping(Now now);
   void close_tunnel();
+  void end(Now now, const std::string& reason, bool consumer_knows);
+  void tell_consumer(Now now);
 
   Context& context_;
   Host& host_;

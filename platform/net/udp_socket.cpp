@@ -1,6 +1,7 @@
 #include "platform/net/udp_socket.hpp"
 
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ struct UdpSocket::State {
   UniqueFd fd;
   FdWatcher watcher;
   std::unique_ptr<OnDatagram> callback;  // replaced or dropped, it lives on until it returns
+  std::unique_ptr<OnRefused> refused;
   Endpoint local;
   bool closed = false;
 };
@@ -27,6 +29,7 @@ namespace {
 
 // A wake reads so many at most: other sockets and timers get their turn under a flood.
 constexpr int kDatagramsPerWake = 64;
+constexpr int kRefusalsPerWake = 16;
 
 // What an earlier datagram of ours caused: told by ICMP, of no concern to this call.
 bool is_echo_of_the_past(int error) {
@@ -34,7 +37,41 @@ bool is_echo_of_the_past(int error) {
          error == ECONNRESET || error == EHOSTDOWN || error == EPROTO || error == ENOPROTOOPT;
 }
 
+// The queue of errors, when it is wanted (IP_RECVERR): where a datagram went, and what became of
+// it.
+void read_refusals(UdpSocket::State& state) {
+  for (int i = 0; i < kRefusalsPerWake; ++i) {
+    sockaddr_storage to{};
+    alignas(cmsghdr) char control[512];
+    msghdr message{};
+    message.msg_name = &to;
+    message.msg_namelen = sizeof to;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (::recvmsg(state.fd.get(), &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
+    bool refused = false;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+         part = CMSG_NXTHDR(&message, part)) {
+      const bool v4 = part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_RECVERR;
+      const bool v6 = part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_RECVERR;
+      if ((!v4 && !v6) || part->cmsg_len < CMSG_LEN(sizeof(sock_extended_err))) continue;
+      sock_extended_err told;
+      std::memcpy(&told, CMSG_DATA(part), sizeof told);
+      refused = told.ee_errno == ECONNREFUSED &&
+                (told.ee_origin == SO_EE_ORIGIN_ICMP || told.ee_origin == SO_EE_ORIGIN_ICMP6);
+    }
+    const auto where = from_sockaddr(reinterpret_cast<const sockaddr*>(&to));
+    if (!refused || !where) continue;
+    (*state.refused)(*where);
+    if (state.closed || !state.refused) return;
+  }
+}
+
 void read_datagrams(UdpSocket::State& state) {
+  if (state.refused) {
+    read_refusals(state);
+    if (state.closed || !state.callback) return;
+  }
   const MutableByteSpan buffer = state.loop.scratch();
   for (int i = 0; i < kDatagramsPerWake; ++i) {
     sockaddr_storage from{};
@@ -140,6 +177,17 @@ void UdpSocket::receive(OnDatagram callback) {
 void UdpSocket::stop() {
   state_->watcher.watch(FdWatcher::kNothing);
   state_->loop.dispose(std::move(state_->callback));
+}
+
+void UdpSocket::tell_refused(OnRefused callback) {
+  const int on = 1;
+  const bool v6 = state_->local.ip.is_v6();
+  if (::setsockopt(state_->fd.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR,
+                   &on, sizeof on) != 0) {
+    return;  // then nothing is told
+  }
+  state_->loop.dispose(std::move(state_->refused));
+  state_->refused = std::make_unique<OnRefused>(std::move(callback));
 }
 
 Status UdpSocket::connect(const Endpoint& remote) {

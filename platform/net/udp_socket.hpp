@@ -21,6 +21,7 @@ class UdpSocket {
   };
   // The view lives until the callback returns. The callback may destroy the socket.
   using OnDatagram = std::function<void(const Endpoint& from, ByteSpan datagram)>;
+  using OnRefused = std::function<void(const Endpoint& to)>;
 
   // Never with SO_REUSEADDR: a port someone has is an error (Io, EADDRINUSE).
   static Result<UdpSocket> open(Loop& loop, const Options& options);
@@ -32,6 +33,9 @@ class UdpSocket {
 
   void receive(OnDatagram callback);  // until stop(); datagrams that wait are kept by the kernel
   void stop();
+  // While it receives: told when a host answers by ICMP that nobody listens where a datagram went.
+  // Of a path, or by somebody who guesses well: never a proof. The callback may destroy the socket.
+  void tell_refused(OnRefused callback);
   Status connect(const Endpoint& remote);
 
   // Full: the kernel's buffer is full, the datagram is lost as on a busy network. Io: errno

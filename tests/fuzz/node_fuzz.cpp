@@ -74,6 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           [&](auto& a) {
             using A = std::decay_t<decltype(a)>;
             if constexpr (!std::is_same_v<A, node::UdpSend> && !std::is_same_v<A, node::UdpClose> &&
+                          !std::is_same_v<A, node::UdpTellRefused> &&
                           !std::is_same_v<A, node::BrokerPublish> &&
                           !std::is_same_v<A, node::BrokerClose> &&
                           !std::is_same_v<A, node::BrokerSubscribe> &&

@@ -144,6 +144,7 @@ class ThisHost {
     answer(a.id, Result<Outcome>(Outcome(Port{at->second.local().port})));
   }
   void run(UdpClose& a) { sockets_.erase(a.socket); }
+  void run(UdpTellRefused&) {}
   void run(UdpSend& a) {
     const auto found = sockets_.find(a.socket);
     if (found == sockets_.end()) return;

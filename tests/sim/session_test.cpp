@@ -194,12 +194,42 @@ TEST_F(Sim, AProviderThatRestartsIsFoundDeadAndUsedAgain) {
   ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
   world.restart(provider);
   world.provide(provider);
+  // Its port is closed: not the 30 s of three keep-alives.
   ASSERT_TRUE(
-      world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 31s));
-  EXPECT_NE(world.node(consumer).connection(0).reason.find("does not answer"), std::string::npos);
+      world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 9s));
+  EXPECT_NE(world.node(consumer).connection(0).reason.find("port is closed"), std::string::npos);
   EXPECT_EQ(world.tunnels(consumer), 0u);
   world.connect(consumer, provider);
   EXPECT_TRUE(world.run_until([&] { return connected(consumer); }, 20s)) << why(consumer);
+}
+
+TEST_F(Sim, AForgedClosedPortEndsNoSession) {
+  const auto provider = world.add({});
+  const auto consumer = world.add({});
+  world.provide(provider);
+  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
+  world.connect(consumer, provider);
+  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  for (int i = 0; i < 200; ++i) {
+    world.forge_refusals(consumer);
+    world.run_for(100ms);
+  }
+  EXPECT_TRUE(connected(consumer)) << why(consumer);
+}
+
+TEST_F(Sim, ASilentProviderIsFoundDeadByKeepAlives) {
+  const auto provider = world.add({});
+  const auto consumer = world.add({});
+  world.provide(provider);
+  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
+  world.connect(consumer, provider);
+  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  world.net().cut(world.host(provider), world.host(consumer), true);
+  world.run_for(20s);
+  EXPECT_TRUE(connected(consumer)) << why(consumer);
+  ASSERT_TRUE(
+      world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 11s));
+  EXPECT_NE(world.node(consumer).connection(0).reason.find("does not answer"), std::string::npos);
 }
 
 TEST_F(Sim, AHundredConsumersAtOneProvider) {
@@ -419,8 +449,34 @@ TEST_F(Sim, StoppingAServiceClosesItsSessions) {
   EXPECT_EQ(world.tunnels(provider), 0u);
   EXPECT_EQ(world.sockets(provider), 0u);
   EXPECT_TRUE(world.node(provider).idle());
-  ASSERT_TRUE(
-      world.run_until([&] { return world.state(consumer) == ConnectionState::NotConnected; }, 35s));
+  EXPECT_EQ(world.state(consumer), ConnectionState::NotConnected);
+  EXPECT_EQ(world.node(consumer).connection(0).reason, "provider ended the session");
+}
+
+TEST_F(Sim, AProviderThatEndsTellsItsConsumersBeforeItGoes) {
+  const auto provider = world.add({});
+  const auto consumer = world.add({});
+  world.provide(provider);
+  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
+  world.connect(consumer, provider);
+  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  world.act(provider, [&](core::Node& n) { n.shutdown(world.now()); });
+  EXPECT_FALSE(world.node(provider).idle());
+  ASSERT_TRUE(world.run_until([&] { return world.node(provider).idle(); }, 2s));
+  world.run_for(1s);
+  EXPECT_EQ(world.node(consumer).connection(0).reason, "provider ended the session");
+}
+
+TEST_F(Sim, AProviderThatEndsWaitsShortlyForSilentConsumers) {
+  const auto provider = world.add({});
+  const auto consumer = world.add({});
+  world.provide(provider);
+  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
+  world.connect(consumer, provider);
+  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  world.net().cut(world.host(provider), world.host(consumer), true);
+  world.act(provider, [&](core::Node& n) { n.shutdown(world.now()); });
+  EXPECT_TRUE(world.run_until([&] { return world.node(provider).idle(); }, 1500ms));
 }
 
 TEST_F(Sim, NoopNeedsNoTunnel) {

@@ -50,7 +50,7 @@ void SimNet::send(Instant now, HostId from, std::uint16_t port, const Endpoint& 
                   ByteSpan bytes) {
   Host& host = hosts_[from];
   const bool local = to.ip.is_loopback();
-  Flying datagram{from, local, {}, to, to_bytes(bytes)};
+  Flying datagram{from, port, local, {}, to, to_bytes(bytes)};
   ++sent_;
   if (local) {
     datagram.from = {to.ip, port};
@@ -92,7 +92,11 @@ void SimNet::run(Instant now) {
       if (mapping->second.allowed.count(key_of(host.nat->filtering, d.from)) == 0) continue;
       port = mapping->second.local_port;
     }
-    if (host.ports.count(port) != 0) deliver_(now, to, port, d.from, d.bytes);
+    if (host.ports.count(port) != 0) {
+      deliver_(now, to, port, d.from, d.bytes);
+    } else if (refused) {
+      refused(d.sender, d.sender_port, d.to);
+    }
   }
 }
 

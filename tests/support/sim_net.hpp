@@ -45,6 +45,8 @@ class SimNet {
   SimNet(std::uint64_t seed, Deliver deliver) : rng_(seed), deliver_(std::move(deliver)) {}
 
   Path path;  // of all datagrams sent from now on
+  // A datagram came upon a port nobody has: the sender's host and port are told (ICMP).
+  std::function<void(HostId sender, std::uint16_t port, const Endpoint& to)> refused;
   HostId add_host(const IpAddress& public_ip, std::optional<NatBox> nat);
   void bind(HostId host, std::uint16_t port) { hosts_[host].ports.insert(port); }
   void unbind(HostId host, std::uint16_t port) { hosts_[host].ports.erase(port); }
@@ -72,6 +74,7 @@ class SimNet {
   };
   struct Flying {
     HostId sender;
+    std::uint16_t sender_port;
     bool local;
     Endpoint from, to;
     Bytes bytes;

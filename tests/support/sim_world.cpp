@@ -28,6 +28,9 @@ SimWorld::SimWorld(std::uint64_t seed)
   now_.instant = Instant{} + std::chrono::hours{1};
   now_.wall = WallTime{} + std::chrono::hours{24 * 365 * 50};
   config.broker_addresses = {"nats://broker:4222"};
+  net_.refused = [this](SimNet::HostId host, std::uint16_t port, const Endpoint& to) {
+    refused(host, port, to);
+  };
   service_host_ = net_.add_host(IpAddress::v4(192, 0, 2, 1), std::nullopt);
   for (const std::uint16_t port : {kStunPort, kProbePort, kProbeFrom})
     net_.bind(service_host_, port);
@@ -73,6 +76,8 @@ void SimWorld::crash(Id id) {
   for (const auto& [tunnel, t] : n.tunnels) net_.unbind(n.host, t.port);
   n.ports.clear();
   n.sockets.clear();
+  n.wants_refusals.clear();
+  n.sent_to.clear();
   n.tunnels.clear();
   n.brokers.clear();
   n.kill_switches.clear();
@@ -248,6 +253,22 @@ void SimWorld::deliver(Instant, SimNet::HostId host, std::uint16_t port, const E
   }
 }
 
+void SimWorld::refused(SimNet::HostId host, std::uint16_t port, const Endpoint& to) {
+  const auto id = by_host_.find(host);
+  if (id == by_host_.end() || !nodes_[id->second]->node) return;
+  SimNode& n = *nodes_[id->second];
+  const auto socket = n.sockets.find(port);
+  if (socket == n.sockets.end() || n.wants_refusals.count(socket->second) == 0) return;
+  n.node->handle_refused(now_, socket->second, to);
+  pump(id->second);
+}
+
+void SimWorld::forge_refusals(Id id) {
+  const auto forged = nodes_[id]->sent_to;
+  for (const auto& [socket, to] : forged) nodes_[id]->node->handle_refused(now_, socket, to);
+  pump(id);
+}
+
 void SimWorld::publish(const std::string& subject, const std::string& reply, const Bytes& payload) {
   if (!broker_up_) return;
   const auto inbox = inboxes_.find(subject);
@@ -357,6 +378,7 @@ struct SimWorld::Executor {
   void operator()(UdpSend& a) {
     const auto port = n.ports.find(a.socket);
     if (port == n.ports.end()) return w.violation("datagram from a closed socket");
+    if (n.wants_refusals.count(a.socket) != 0) n.sent_to[a.socket] = a.to;
     w.net_.send(w.now_.instant, n.host, port->second, a.to, a.ttl, a.bytes);
   }
   void operator()(UdpOpen& a) {
@@ -374,6 +396,7 @@ struct SimWorld::Executor {
     n.sockets.erase(port->second);
     n.ports.erase(port);
   }
+  void operator()(UdpTellRefused& a) { n.wants_refusals.insert(a.socket); }
   void operator()(BrokerPublish& a) {
     w.later(w.broker_delay, [&world = w, a] { world.publish(a.subject, {}, a.payload); });
   }

@@ -75,7 +75,8 @@ class SimWorld {
   void crash(Id id);    // power cut: sockets, tunnels and memory are gone, the disk stays
   void restart(Id id);  // a new node on the old disk; services have to be started again
   void set_broker(bool up);
-  void lose_tunnel(Id id);                              // the first open one ends by itself
+  void forge_refusals(Id id);  // "nobody listens where your last datagrams went", of each socket
+  void lose_tunnel(Id id);     // the first open one ends by itself
   void traffic(Id id, std::uint64_t bytes_per_second);  // through each tunnel of this node
 
   void run_for(Duration duration);
@@ -127,6 +128,8 @@ class SimWorld {
     std::uint64_t generation = 0;  // answers to an earlier life are dropped
     std::map<core::node::SocketId, std::uint16_t> ports;
     std::map<std::uint16_t, core::node::SocketId> sockets;
+    std::set<core::node::SocketId> wants_refusals;
+    std::map<core::node::SocketId, Endpoint> sent_to;  // of those: the last one
     std::map<core::node::TunnelId, Tunnel> tunnels;
     std::set<core::node::BrokerId> brokers;
     std::set<int> kill_switches;
@@ -156,6 +159,7 @@ class SimWorld {
               Duration delay);
   void deliver(Instant now, SimNet::HostId host, std::uint16_t port, const Endpoint& from,
                ByteSpan bytes);
+  void refused(SimNet::HostId host, std::uint16_t port, const Endpoint& to);
   void publish(const std::string& subject, const std::string& reply, const Bytes& payload);
   void handshake(Id id, std::uint64_t generation, core::node::TunnelId tunnel);
   void tunnel_datagram(Id id, core::node::TunnelId tunnel, const Endpoint& from, ByteSpan bytes);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,42 @@ TEST(UdpSocket, AReleasedDescriptorKeepsPortAndDatagrams) {
   again->receive([&](const Endpoint&, ByteSpan datagram) { got = as_text(datagram); });
   ASSERT_TRUE(loop.run_until([&] { return !got.empty(); }, kLimit));
   EXPECT_EQ(got, "kept");
+}
+
+TEST(UdpSocket, AClosedPortIsToldWhenAskedFor) {
+  Loop loop;
+  UdpSocket a = open_socket(loop), other = open_socket(loop);
+  Endpoint gone;
+  {
+    UdpSocket b = open_socket(loop);
+    gone = b.local();
+  }
+  std::string got;
+  std::vector<Endpoint> refused;
+  a.receive([&](const Endpoint&, ByteSpan datagram) { got = as_text(datagram); });
+  a.tell_refused([&](const Endpoint& to) { refused.push_back(to); });
+  ASSERT_TRUE(a.send(gone, as_bytes("one")).ok());
+  ASSERT_TRUE(loop.run_until([&] { return !refused.empty(); }, kLimit));
+  EXPECT_EQ(refused.front(), gone);
+  // It is no error of what follows, and what arrives is still read.
+  ASSERT_TRUE(other.send(a.local(), as_bytes("x")).ok());
+  ASSERT_TRUE(loop.run_until([&] { return got == "x"; }, kLimit));
+  EXPECT_TRUE(a.send(other.local(), as_bytes("y")).ok());
+  EXPECT_EQ(refused.size(), 1u);
+}
+
+TEST(UdpSocket, TheSocketMayGoWhenAClosedPortIsTold) {
+  Loop loop;
+  Endpoint gone;
+  {
+    UdpSocket b = open_socket(loop);
+    gone = b.local();
+  }
+  auto a = std::make_unique<UdpSocket>(open_socket(loop));
+  a->receive([&](const Endpoint&, ByteSpan) {});
+  a->tell_refused([&](const Endpoint&) { a.reset(); });
+  ASSERT_TRUE(a->send(gone, as_bytes("one")).ok());
+  EXPECT_TRUE(loop.run_until([&] { return a == nullptr; }, kLimit));
 }
 
 TEST(UdpSocket, TooLargeIsAnErrorAndTheSocketStaysUsable) {
