@@ -106,7 +106,6 @@ BackendChoice choose_backend(BackendWish wish, bool kernel_works, const char* wh
 struct Options {
   BackendWish backend = BackendWish::Auto;
   unsigned data_threads = 0;  // userspace: 1 or 2; 0: one where the process has one core, else two
-  std::size_t socket_buffer_bytes = 0;  // 0: 1 MB, 256 KB on machines of up to 256 MB
 };
 
 class DataPlane;  // the data threads all userspace devices share

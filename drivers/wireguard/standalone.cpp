@@ -110,8 +110,7 @@ int wireguard_main(int argc, char** argv) {
   DeviceConfig config;
   config.name = arguments.name;
   config.control_socket = true;
-  auto device =
-      UserspaceDevice::open(loop, rng, **plane, userspace_options(1 << 20), std::move(config));
+  auto device = UserspaceDevice::open(loop, rng, **plane, userspace_options(), std::move(config));
   if (!device.ok()) {
     log::error("device does not open", "name", arguments.name, "why", device.error().what, "errno",
                device.error().detail);

@@ -15,9 +15,17 @@ namespace myst::wireguard {
 
 using core::wireguard::PathAddress;
 
+// The kernel's memory a socket may hold, each way.
+struct BufferSizes {
+  std::size_t receive = 1 << 20, send = 1 << 20;
+};
+// For a machine with so much memory.
+BufferSizes buffers_for(std::uint64_t ram_bytes);
+BufferSizes buffers_for_this_machine();
+
 struct SocketOptions {
   std::uint32_t fwmark = 0;
-  std::size_t buffer_bytes = 1 << 20;
+  BufferSizes buffers;
   bool receive_offload = true;  // ask for UDP_GRO
 };
 

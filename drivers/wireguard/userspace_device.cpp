@@ -64,9 +64,8 @@ const char* to_string(UdpOffload offload) {
   return "";
 }
 
-UserspaceOptions userspace_options(std::size_t socket_buffer_bytes) {
+UserspaceOptions userspace_options() {
   UserspaceOptions options;
-  options.socket_buffer_bytes = socket_buffer_bytes;
   if (segment_is_broken()) options.udp_offload = UdpOffload::Many;
   const auto env = [](const char* name) {
     const char* const value = std::getenv(name);
@@ -115,7 +114,7 @@ UserspaceDevice::~UserspaceDevice() {
 SocketOptions UserspaceDevice::socket_options() const {
   SocketOptions out;
   out.fwmark = fwmark_;
-  out.buffer_bytes = options_.socket_buffer_bytes;
+  out.buffers = options_.buffers;
   out.receive_offload = options_.udp_offload == UdpOffload::Segment;
   return out;
 }

@@ -17,13 +17,13 @@
 namespace myst::wireguard {
 
 struct UserspaceOptions {
-  std::size_t socket_buffer_bytes = 1 << 20;
+  BufferSizes buffers = buffers_for_this_machine();
   // The highest rungs to try; lower ones are for tests and for kernels known to be broken.
   platform::TunOffload tun_offload = platform::TunOffload::TcpUdp;
   UdpOffload udp_offload = UdpOffload::Segment;
 };
 // From MYST_WG_TUN (none, tcp, udp), MYST_WG_UDP (none, many, segment), and the kernel's version.
-UserspaceOptions userspace_options(std::size_t socket_buffer_bytes);
+UserspaceOptions userspace_options();
 
 class UserspaceDevice final : public Device, private DataPlane::Client {
  public:

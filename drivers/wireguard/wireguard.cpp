@@ -1,6 +1,4 @@
 // The factory of devices and the choice between the backends.
-#include <sys/sysinfo.h>
-
 #include "drivers/wireguard/comparison.hpp"
 #include "drivers/wireguard/data_plane.hpp"
 #include "drivers/wireguard/device.hpp"
@@ -10,18 +8,6 @@
 #include "platform/tun/tun.hpp"
 
 namespace myst::wireguard {
-namespace {
-
-std::size_t buffer_for_this_machine() {
-  struct sysinfo info {};
-  if (::sysinfo(&info) != 0) return 1 << 20;
-  const std::uint64_t bytes = std::uint64_t{info.totalram} * info.mem_unit;
-  // 256 KB cost 13 % of the throughput on a fast machine, and slow ones never get there.
-  return bytes <= (std::uint64_t{256} << 20) ? 256 << 10 : 1 << 20;
-}
-
-}  // namespace
-
 const char* to_string(Backend backend) {
   return backend == Backend::Kernel ? "kernel" : "userspace";
 }
@@ -66,9 +52,7 @@ void Wireguard::learn(const Comparison& measured) {
 }
 
 Wireguard::Wireguard(platform::Loop& loop, Rng& rng, Options options)
-    : loop_(loop), rng_(rng), options_(options), choice_(choose_backend(options.backend)) {
-  if (options_.socket_buffer_bytes == 0) options_.socket_buffer_bytes = buffer_for_this_machine();
-}
+    : loop_(loop), rng_(rng), options_(options), choice_(choose_backend(options.backend)) {}
 
 Wireguard::~Wireguard() = default;
 
@@ -84,10 +68,8 @@ Result<std::unique_ptr<Device>> Wireguard::open(DeviceConfig config) {
   if (data_plane_ == nullptr) {
     MYST_TRY_ASSIGN(data_plane_, DataPlane::start(loop_, options_.data_threads));
   }
-  MYST_TRY_ASSIGN(
-      auto device,
-      UserspaceDevice::open(loop_, rng_, *data_plane_,
-                            userspace_options(options_.socket_buffer_bytes), std::move(config)));
+  MYST_TRY_ASSIGN(auto device, UserspaceDevice::open(loop_, rng_, *data_plane_, userspace_options(),
+                                                     std::move(config)));
   return std::unique_ptr<Device>(std::move(device));
 }
 

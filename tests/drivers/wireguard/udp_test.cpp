@@ -68,6 +68,29 @@ TEST(OpenSockets, TakesOnePortInBothFamilies) {
   EXPECT_EQ(open_sockets(pair->port, {}).error().code, Errc::AlreadyExists);
 }
 
+TEST(Buffers, FollowTheMachinesMemory) {
+  constexpr std::uint64_t kMega = 1 << 20;
+  EXPECT_EQ(buffers_for(240 * kMega).receive, 256u << 10);
+  EXPECT_EQ(buffers_for(240 * kMega).send, 256u << 10);
+  EXPECT_EQ(buffers_for(490 * kMega).receive, 1u << 20);
+  EXPECT_EQ(buffers_for(920 * kMega).receive, 4u << 20);
+  EXPECT_EQ(buffers_for(920 * kMega).send, 1u << 20);
+  EXPECT_EQ(buffers_for(64 * 1024 * kMega).receive, 4u << 20);
+}
+
+TEST(Buffers, AreWhatTheSocketHas) {
+  SocketOptions options;
+  options.buffers = {96 << 10, 64 << 10};  // below what any user may ask for
+  auto pair = open_sockets(0, options);
+  ASSERT_TRUE(pair.ok());
+  int value = 0;
+  socklen_t size = sizeof value;
+  ASSERT_EQ(::getsockopt(pair->v4.get(), SOL_SOCKET, SO_RCVBUF, &value, &size), 0);
+  EXPECT_EQ(value, 2 * (96 << 10));  // the kernel counts its own needs, too
+  ASSERT_EQ(::getsockopt(pair->v4.get(), SOL_SOCKET, SO_SNDBUF, &value, &size), 0);
+  EXPECT_EQ(value, 2 * (64 << 10));
+}
+
 class Sending : public testing::TestWithParam<bool> {};
 
 TEST_P(Sending, OneSlotArrivesAsItsDatagrams) {
