@@ -40,7 +40,13 @@ Status xaead_open(const Secret<32>& key, const ByteArray<24>& nonce, ByteSpan as
 
 namespace detail {
 struct Libcrypto;
-struct CipherContextFree {
+struct AeadContextFree {
+  void operator()(void* context) const;
+};
+struct ChachaContextFree {
+  void operator()(void* context) const;
+};
+struct PolyContextFree {
   void operator()(void* context) const;
 };
 }  // namespace detail
@@ -51,6 +57,7 @@ class BulkAead {
  public:
   enum class Direction : std::uint8_t { Seal, Open };
   explicit BulkAead(Direction direction);
+  ~BulkAead();
 
   bool set_key(const Secret<32>& key);
   // buffer: plaintext and 16 bytes of room for the tag.
@@ -59,10 +66,23 @@ class BulkAead {
   bool open(std::uint64_t counter, MutableByteSpan buffer);
 
  private:
+  static constexpr std::size_t kBlock = 64;
+  static constexpr std::size_t kAtOnce = 2048;
+
+  bool cipher_at_once(std::uint64_t counter, const std::uint8_t* data, std::size_t size);
+  bool seal_at_once(std::uint64_t counter, std::uint8_t* data, std::size_t size);
+  bool open_at_once(std::uint64_t counter, std::uint8_t* data, std::size_t size);
+
   Direction direction_;
   const detail::Libcrypto* library_;
-  std::unique_ptr<void, detail::CipherContextFree> context_;  // libcrypto's, or null
-  Secret<32> key_;                                            // where libcrypto is missing
+  // libcrypto's, or null: the whole for messages above kAtOnce, its two parts for all others.
+  std::unique_ptr<void, detail::AeadContextFree> aead_;
+  std::unique_ptr<void, detail::ChachaContextFree> chacha_;
+  std::unique_ptr<void, detail::PolyContextFree> poly_;
+  Secret<32> key_;  // where libcrypto is missing
+  // A block of zeros, which becomes Poly1305's key, the message, and room for its last block and
+  // for what the tag covers behind it.
+  alignas(kBlock) std::uint8_t work_[kBlock + kAtOnce + kBlock] = {};
 };
 
 }  // namespace myst

@@ -12,8 +12,6 @@
 namespace myst::detail {
 namespace {
 
-constexpr char kCipher[] = "ChaCha20-Poly1305";
-
 // POSIX gives functions as object pointers; OSSL_DISPATCH gives them as functions of another type.
 template <typename Function, typename Found>
 void take(Function*& function, Found found, bool& complete) {
@@ -22,50 +20,51 @@ void take(Function*& function, Found found, bool& complete) {
 }
 
 // "ChaCha20-Poly1305" among names like "AES-128-GCM:id-aes128-GCM:2.16.840...".
-bool is_cipher(const char* names) {
+bool is_named(const char* names, std::string_view name) {
   for (std::string_view left = names; !left.empty();) {
     const std::size_t colon = left.find(':');
-    if (left.substr(0, colon) == kCipher) return true;
+    if (left.substr(0, colon) == name) return true;
     left = colon == std::string_view::npos ? std::string_view() : left.substr(colon + 1);
   }
   return false;
 }
 
-bool take_functions(const OSSL_DISPATCH* at, Libcrypto& out) {
-  bool complete = true;
-  for (; at->function_id != 0; ++at) {
-    switch (at->function_id) {
-      case OSSL_FUNC_CIPHER_NEWCTX:
-        take(out.context_new, at->function, complete);
-        break;
-      case OSSL_FUNC_CIPHER_FREECTX:
-        take(out.context_free, at->function, complete);
-        break;
-      case OSSL_FUNC_CIPHER_ENCRYPT_INIT:
-        take(out.seal_init, at->function, complete);
-        break;
-      case OSSL_FUNC_CIPHER_DECRYPT_INIT:
-        take(out.open_init, at->function, complete);
-        break;
-      case OSSL_FUNC_CIPHER_UPDATE:
-        take(out.update, at->function, complete);
-        break;
-      case OSSL_FUNC_CIPHER_FINAL:
-        take(out.final, at->function, complete);
-        break;
-      case OSSL_FUNC_CIPHER_GET_CTX_PARAMS:
-        take(out.get_params, at->function, complete);
-        break;
-      case OSSL_FUNC_CIPHER_SET_CTX_PARAMS:
-        take(out.set_params, at->function, complete);
-        break;
-      default:
-        break;
-    }
+const OSSL_DISPATCH* find(const OSSL_ALGORITHM* at, std::string_view name) {
+  for (; at != nullptr && at->algorithm_names != nullptr; ++at) {
+    if (is_named(at->algorithm_names, name)) return at->implementation;
   }
-  return complete && out.context_new != nullptr && out.context_free != nullptr &&
-         out.seal_init != nullptr && out.open_init != nullptr && out.update != nullptr &&
-         out.final != nullptr && out.get_params != nullptr && out.set_params != nullptr;
+  return nullptr;
+}
+
+template <typename Function>
+void take(Function*& function, const OSSL_DISPATCH* at, int id, bool& complete) {
+  for (; at != nullptr && at->function_id != 0; ++at) {
+    if (at->function_id == id) return take(function, at->function, complete);
+  }
+  complete = false;
+}
+
+bool take_cipher(const OSSL_DISPATCH* at, LibcryptoCipher& out) {
+  bool complete = true;
+  take(out.context_new, at, OSSL_FUNC_CIPHER_NEWCTX, complete);
+  take(out.context_free, at, OSSL_FUNC_CIPHER_FREECTX, complete);
+  take(out.seal_init, at, OSSL_FUNC_CIPHER_ENCRYPT_INIT, complete);
+  take(out.open_init, at, OSSL_FUNC_CIPHER_DECRYPT_INIT, complete);
+  take(out.update, at, OSSL_FUNC_CIPHER_UPDATE, complete);
+  take(out.final, at, OSSL_FUNC_CIPHER_FINAL, complete);
+  take(out.get_params, at, OSSL_FUNC_CIPHER_GET_CTX_PARAMS, complete);
+  take(out.set_params, at, OSSL_FUNC_CIPHER_SET_CTX_PARAMS, complete);
+  return complete;
+}
+
+bool take_mac(const OSSL_DISPATCH* at, LibcryptoMac& out) {
+  bool complete = true;
+  take(out.context_new, at, OSSL_FUNC_MAC_NEWCTX, complete);
+  take(out.context_free, at, OSSL_FUNC_MAC_FREECTX, complete);
+  take(out.init, at, OSSL_FUNC_MAC_INIT, complete);
+  take(out.update, at, OSSL_FUNC_MAC_UPDATE, complete);
+  take(out.final, at, OSSL_FUNC_MAC_FINAL, complete);
+  return complete;
 }
 
 std::optional<Libcrypto> load() {
@@ -86,19 +85,21 @@ std::optional<Libcrypto> load() {
   // Without configuration file, so that a system's openssl.cnf neither costs start time nor changes
   // what we get.
   (void)init(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
-  const EVP_CIPHER* const cipher = fetch(nullptr, kCipher, nullptr);
+  const EVP_CIPHER* const cipher = fetch(nullptr, "ChaCha20-Poly1305", nullptr);
   const OSSL_PROVIDER* const provider = cipher == nullptr ? nullptr : provider_of(cipher);
   if (provider == nullptr) return std::nullopt;
   int no_cache = 0;
-  const OSSL_ALGORITHM* at = query(provider, OSSL_OP_CIPHER, &no_cache);
-  for (; at != nullptr && at->algorithm_names != nullptr; ++at) {
-    if (!is_cipher(at->algorithm_names)) continue;
-    Libcrypto out{};
-    out.cipher = cipher;
-    out.provider_context = context_of(provider);
-    if (take_functions(at->implementation, out)) return out;
+  const OSSL_ALGORITHM* const ciphers = query(provider, OSSL_OP_CIPHER, &no_cache);
+  const OSSL_ALGORITHM* const macs = query(provider, OSSL_OP_MAC, &no_cache);
+  Libcrypto out{};
+  out.held = cipher;
+  out.provider_context = context_of(provider);
+  if (!take_cipher(find(ciphers, "ChaCha20-Poly1305"), out.aead) ||
+      !take_cipher(find(ciphers, "ChaCha20"), out.chacha) ||
+      !take_mac(find(macs, "POLY1305"), out.poly)) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return out;
 }
 
 }  // namespace

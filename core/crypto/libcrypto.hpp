@@ -11,8 +11,7 @@
 
 namespace myst::detail {
 
-struct Libcrypto {
-  const void* cipher;  // an EVP_CIPHER, held for good: it keeps its provider
+struct LibcryptoCipher {
   OSSL_FUNC_cipher_newctx_fn* context_new;
   OSSL_FUNC_cipher_freectx_fn* context_free;
   OSSL_FUNC_cipher_encrypt_init_fn* seal_init;
@@ -21,6 +20,21 @@ struct Libcrypto {
   OSSL_FUNC_cipher_final_fn* final;
   OSSL_FUNC_cipher_get_ctx_params_fn* get_params;
   OSSL_FUNC_cipher_set_ctx_params_fn* set_params;
+};
+
+struct LibcryptoMac {
+  OSSL_FUNC_mac_newctx_fn* context_new;
+  OSSL_FUNC_mac_freectx_fn* context_free;
+  OSSL_FUNC_mac_init_fn* init;
+  OSSL_FUNC_mac_update_fn* update;
+  OSSL_FUNC_mac_final_fn* final;
+};
+
+struct Libcrypto {
+  const void* held;        // an EVP_CIPHER, for good: it keeps its provider
+  LibcryptoCipher aead;    // ChaCha20-Poly1305
+  LibcryptoCipher chacha;  // ChaCha20
+  LibcryptoMac poly;       // Poly1305
   void* provider_context;
 };
 

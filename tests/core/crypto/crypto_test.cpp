@@ -166,7 +166,8 @@ TEST(Aead, BothLibrariesAgree) {
 
   BulkAead sealer(BulkAead::Direction::Seal), opener(BulkAead::Direction::Open);
   test::SeededRng rng(5);
-  for (const std::size_t size : {0u, 1u, 16u, 63u, 64u, 65u, 1420u, 9000u}) {
+  for (const std::size_t size :
+       {0u, 1u, 16u, 63u, 64u, 65u, 1420u, 1440u, 2047u, 2048u, 2049u, 9000u}) {
     const Secret<32> random(rng.bytes<32>());
     ASSERT_TRUE(sealer.set_key(random) && opener.set_key(random));
     const std::uint64_t counter = rng.u64();
