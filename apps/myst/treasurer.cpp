@@ -468,12 +468,30 @@ void Treasurer::execute(StoreOwnPayment&& action) {
   const ActionId id = action.id;
   store_.run<Status>(
       [a = std::move(action)](storage::Tables& tables) {
-        return tables.money.put_payment(a.record, a.chain, a.hermes, a.grand_total);
+        return tables.money.put_payment(a.record, a.chain, a.hermes, a.grand_total, &a.withdrawal);
       },
       [this, id, identity, hermes, total](const Status& status) {
         if (status.ok()) chains_.promised(identity, hermes, total);
         status_answerer(id)(status);
       });
+}
+
+void Treasurer::execute(StoreWithdrawal&& action) {
+  store_.run<Status>(
+      [one = action.withdrawal](storage::Tables& tables) { return tables.withdrawals.put(one); },
+      status_answerer(action.id));
+}
+
+void Treasurer::execute(EndWithdrawal&& action) {
+  store_.run<Status>([provider = action.provider](
+                         storage::Tables& tables) { return tables.withdrawals.remove(provider); },
+                     status_answerer(action.id));
+}
+
+void Treasurer::execute(LoadWithdrawals&& action) {
+  store_.run<Result<std::vector<OpenWithdrawal>>>(
+      [](storage::Tables& tables) { return tables.withdrawals.all(); },
+      answerer<std::vector<OpenWithdrawal>>(action.id));
 }
 
 void Treasurer::execute(LoadOwnPayment&& action) {

@@ -114,6 +114,9 @@ class Treasurer {
   void execute(core::money::ReadPurse&& action);
   void execute(core::money::StoreOwnPayment&& action);
   void execute(core::money::LoadOwnPayment&& action);
+  void execute(core::money::StoreWithdrawal&& action);
+  void execute(core::money::EndWithdrawal&& action);
+  void execute(core::money::LoadWithdrawals&& action);
   void execute(core::money::LoadPromised&& action);
   void execute(core::money::ReadHermesFee&& action);
   void execute(core::money::ReadBeneficiary&& action);

@@ -151,6 +151,20 @@ struct Claim {
   Secret<32> r;
 };
 
+// A withdrawal that was begun and whose end nobody has seen yet.
+struct OpenWithdrawal {
+  Address provider;
+  std::uint64_t from = 0, to = 0;
+  Address from_hermes, hermes;  // where it comes from; whose promise is cashed
+  Address beneficiary;
+  U256 agreement;  // of the payment to ourselves; zero: none, what was promised before is cashed
+  WallTime begun{};
+  // Once Hermes has promised it:
+  Wei amount;             // of the promise; zero: not promised yet
+  Signature signature{};  // the owner's, for that amount and beneficiary
+  std::string queue_id;   // where the transactor can be asked; empty: it has not taken it yet
+};
+
 struct SettlementRecord {
   Digest32 transaction{};  // zero: failed before there was one
   Address provider, hermes, beneficiary;

@@ -119,14 +119,27 @@ struct StorePromise {
   StoredPromise promise;
   std::optional<Wei> claimed;  // agreement total that is exchanged now
 };
-// A promise to ourselves, before Hermes sees it: the message with its R, and the new grand total of
-// the channel it draws on, in one transaction. Answer: Done.
+// A promise to ourselves, before Hermes sees it: the message with its R, the new grand total of the
+// channel it draws on, and the withdrawal it is for, in one transaction. Answer: Done.
 struct StoreOwnPayment {
   ActionId id;
   std::uint64_t chain = 0;
   Address hermes;
   PaymentRecord record;
   Wei grand_total;
+  OpenWithdrawal withdrawal;
+};
+// Replaces what is stored of its provider's withdrawal. Answer: Done.
+struct StoreWithdrawal {
+  ActionId id;
+  OpenWithdrawal withdrawal;
+};
+struct EndWithdrawal {  // it is forgotten. Answer: Done
+  ActionId id;
+  Address provider;
+};
+struct LoadWithdrawals {  // Answer: vector<OpenWithdrawal>, all
+  ActionId id;
 };
 struct LoadOwnPayment {  // the latest such. Answer: vector<Claim>, empty or one
   ActionId id;
@@ -151,7 +164,7 @@ using Action =
                  ReadChannel, ReadHermesFee, ReadBeneficiary, ReadRegistryNonce, CallTransactor,
                  ReadQueue, FindSettlements, LoadPromises, LoadClaims, StorePromise,
                  StoreSettlement, LoadPayoutWallet, ReadPurse, StoreOwnPayment, LoadOwnPayment,
-                 LoadPromised>;
+                 LoadPromised, StoreWithdrawal, EndWithdrawal, LoadWithdrawals>;
 
 struct Done {};
 // Shared: a variant in a variant is more than gcc 12 follows, and it warns of what cannot be.
@@ -170,9 +183,10 @@ struct Purse {
   Wei tokens, settled;
   bool open = false;  // there is a contract on its address
 };
-using Outcome = std::variant<Done, HermesAnswer, Address, Fee, Wei, ChannelAmounts, Queued,
-                             QueueEntry, std::vector<SettlementRecord>, std::vector<StoredPromise>,
-                             std::vector<Claim>, Yes, std::vector<RegistrationStatus>, Purse>;
+using Outcome =
+    std::variant<Done, HermesAnswer, Address, Fee, Wei, ChannelAmounts, Queued, QueueEntry,
+                 std::vector<SettlementRecord>, std::vector<StoredPromise>, std::vector<Claim>, Yes,
+                 std::vector<RegistrationStatus>, Purse, std::vector<OpenWithdrawal>>;
 
 // --- events
 

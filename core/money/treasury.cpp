@@ -63,7 +63,8 @@ Treasury::Treasury(const Config& config, Rng& rng)
           [this](std::uint64_t chain, const Address& provider, const Address& hermes) {
             return stored_withdrawal(chain, provider, hermes);
           },
-          [this](const StoredPromise& promise) { keep(promise); }),
+          [this](const StoredPromise& promise) { keep(promise); },
+          [this](const Address& identity) { return signer_of(identity); }),
       migrator_(fx_, migration_of(config), withdrawer_,
                 [this](std::uint64_t chain, const Address& provider, const Address& hermes) {
                   return stored_withdrawal(chain, provider, hermes);
@@ -117,6 +118,7 @@ void Treasury::start(Now) {
       read_channel(now, key);
       fx_.emit(EarningsChanged{key.provider});
     }
+    withdrawer_.resume(now);
     for (const auto& [address, signer] : signers_) {
       load_claims(now, address);
       recover_promise(now, signer);
@@ -128,6 +130,7 @@ void Treasury::handle_unlocked(Now now, std::shared_ptr<const Signer> signer) {
   const Address identity = signer->address();
   const bool first = signers_.insert_or_assign(identity, signer).second;
   if (!first || !loaded_) return;
+  withdrawer_.handle_unlocked(now, identity);
   load_claims(now, identity);
   recover_promise(now, signer);
 }

@@ -6,9 +6,11 @@
 //   what Hermes and the chain know -> own promise on disk -> promise of Hermes on disk (told here)
 //   -> transactor -> its queue, until the chain shows it -> history
 //
-// Promises are cumulative, so nothing is lost by an end in the middle: a payment that Hermes may
-// not have seen goes to it again with the next withdrawal, and what it promised and the chain did
-// not pay out yet is paid out with it.
+// From the own promise on the order is on the disk, too, and the next run of the node goes on with
+// it: at once when all is signed, else as soon as the identity is unlocked. What failed for good is
+// in the history. Promises are cumulative, so nothing is lost by an end in the middle: a payment
+// that Hermes may not have seen goes to it again with the next withdrawal, and what it promised and
+// the chain did not pay out yet is paid out with it.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +36,8 @@ class Withdrawer {
     Duration limit = std::chrono::minutes{3};
     Duration retry = std::chrono::seconds{30};  // the transactor does not answer
     int retries = 10;
+    Duration late = std::chrono::hours{1};       // between checks above `limit`, and of new tries
+    Duration patience = std::chrono::hours{24};  // the transactor's own; then it is given up
     Wei most = Wei::saturating_mul(Wei(1000000000000000000u), Wei(500));  // of "everything"
   };
   static constexpr std::size_t kMaxRuns = 16;  // full: refused
@@ -49,17 +53,23 @@ class Withdrawer {
   using Then = std::function<void(Now, const std::string&)>;
   using Stored = std::function<const StoredPromise*(std::uint64_t chain, const Address& provider,
                                                     const Address& hermes)>;
+  using Signers = std::function<std::shared_ptr<const Signer>(const Address&)>;
 
-  // `stored`: Hermes' latest promise over a withdrawal channel; `received`: another one is on disk.
+  // `stored`: Hermes' latest promise over a withdrawal channel; `received`: another one is on disk;
+  // `signers`: of identities that are unlocked.
   Withdrawer(EffectQueue& fx, Rng& rng, Config config, Stored stored,
-             std::function<void(const StoredPromise&)> received)
+             std::function<void(const StoredPromise&)> received, Signers signers)
       : fx_(fx),
         rng_(rng),
         config_(std::move(config)),
         stored_(std::move(stored)),
-        received_(std::move(received)) {}
+        received_(std::move(received)),
+        signers_(std::move(signers)) {}
 
   void start(Now now, Order order, Then then);
+  // What the last run left, once the promises are read.
+  void resume(Now now);
+  void handle_unlocked(Now now, const Address& identity);
   void handle_timeout(Now now);
   std::optional<Instant> next_timeout() const;
 
@@ -73,7 +83,12 @@ class Withdrawer {
     Wei promised, available, amount, fee, paid_out;
     Address operator_key;
     StoredPromise promise;
-    std::string queue_id;
+    OpenWithdrawal open;  // as it is on the disk, or goes there with the payment
+    bool on_disk = false;
+    bool resumed = false;  // nobody waits: a passing failure is tried again
+    bool again = false;    // the next check begins anew
+    bool warned = false;
+    bool paid = false;  // the chain shows it, its transaction is looked for
     Instant give_up_at{};
     std::optional<Instant> check_at;
     Duration pause{};
@@ -87,6 +102,13 @@ class Withdrawer {
   const Settler::ChainFacts* facts(std::uint64_t chain) const;
   void told(Now now, const RunPtr& run, const std::string& problem);
   void end(Now now, const RunPtr& run, const std::string& problem);
+  void close(Now now, const RunPtr& run, const std::string& problem);
+  void fail(Now now, const RunPtr& run, const std::string& problem);
+  void take_up(Now now, const OpenWithdrawal& open);
+  void go_on(Now now, const RunPtr& run);
+  void prepare(const RunPtr& run, std::function<void(Now)> then);
+  void cash_or_find(const RunPtr& run);
+  void hand_over(Now now, const RunPtr& run);
   void send_again(Now now, const RunPtr& run);
   void look(Now now, const RunPtr& run);
   void count(Now now, const RunPtr& run, const Purse& purse);
@@ -97,6 +119,8 @@ class Withdrawer {
   void cash(Now now, const RunPtr& run);
   void check(Now now, const RunPtr& run);
   void wait(Now now, const RunPtr& run);
+  void wait_longer(Now now, const RunPtr& run);
+  void find_line(Now now, const RunPtr& run);
   void look_for_logs(Now now, const RunPtr& run);
   void record(Now now, const RunPtr& run, SettlementRecord one);
 
@@ -105,7 +129,9 @@ class Withdrawer {
   Config config_;
   Stored stored_;
   std::function<void(const StoredPromise&)> received_;
-  std::map<Address, RunPtr> runs_;  // by provider
+  Signers signers_;
+  std::map<Address, RunPtr> runs_;          // by provider
+  std::map<Address, OpenWithdrawal> left_;  // of the last run, locked
 };
 
 }  // namespace myst::core::money

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "drivers/storage/withdrawal_store.hpp"
+
 namespace myst::storage {
 namespace {
 
@@ -104,9 +106,11 @@ Status MoneyStore::raise_grand_total(std::uint64_t chain, const Address& identit
 }
 
 Status MoneyStore::put_payment(const core::PaymentRecord& record, std::uint64_t chain,
-                               const Address& hermes, const Wei& grand_total) {
+                               const Address& hermes, const Wei& grand_total,
+                               const core::money::OpenWithdrawal* withdrawal) {
   MYST_TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
   MYST_TRY(put(Role::Consumer, record));
+  if (withdrawal != nullptr) MYST_TRY(WithdrawalStore(database_).put(*withdrawal));
   MYST_TRY_ASSIGN(const Wei before, this->grand_total(chain, record.consumer, hermes));
   if (grand_total < before) return Error{Errc::Rejected, 0, "a promise never shrinks"};
   MYST_TRY(put_grand_total(chain, record.consumer, hermes, grand_total));

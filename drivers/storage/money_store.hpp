@@ -9,6 +9,7 @@
 #include "core/base/time.hpp"
 #include "core/base/u256.hpp"
 #include "core/identity/address.hpp"
+#include "core/money/calls.hpp"
 #include "core/session/record.hpp"
 #include "drivers/storage/database.hpp"
 
@@ -23,9 +24,10 @@ class MoneyStore {
   // Promised so far on one channel; zero when never.
   Result<Wei> grand_total(std::uint64_t chain, const Address& identity, const Address& hermes);
   // Consumer: the agreement and the new grand total in one transaction. Rejected: the grand total
-  // would shrink, nothing is written.
+  // would shrink, nothing is written. With a payment to oneself goes the withdrawal it is for.
   Status put_payment(const core::PaymentRecord& record, std::uint64_t chain, const Address& hermes,
-                     const Wei& grand_total);
+                     const Wei& grand_total,
+                     const core::money::OpenWithdrawal* withdrawal = nullptr);
   // Provider: the secret behind an invoice, before the invoice leaves. At most kMaxOpenInvoices of
   // an agreement are kept: the oldest go.
   Status put_invoice(const core::InvoiceRecord& record);

@@ -63,6 +63,12 @@ const std::vector<const char*>& migrations() {
       // Where an owner wants his earnings: used by the next settlement.
       "CREATE TABLE payout_wallets("
       " identity BLOB NOT NULL PRIMARY KEY, wallet BLOB NOT NULL) WITHOUT ROWID;",
+      // Withdrawals that were begun: one an identity. They go on after a restart.
+      "CREATE TABLE withdrawals("
+      " identity BLOB NOT NULL PRIMARY KEY, from_chain INTEGER NOT NULL, to_chain INTEGER NOT NULL,"
+      " from_hermes BLOB NOT NULL, hermes BLOB NOT NULL, beneficiary BLOB NOT NULL,"
+      " agreement BLOB NOT NULL, begun INTEGER NOT NULL, amount BLOB NOT NULL,"
+      " signature BLOB NOT NULL, queue TEXT NOT NULL) WITHOUT ROWID;",
   };
   return steps;
 }

@@ -12,6 +12,7 @@
 #include "drivers/storage/promise_store.hpp"
 #include "drivers/storage/registration_store.hpp"
 #include "drivers/storage/session_store.hpp"
+#include "drivers/storage/withdrawal_store.hpp"
 #include "platform/loop/work_queue.hpp"
 
 namespace myst::storage {
@@ -23,13 +24,15 @@ struct Tables {
         connectivity(database),
         registrations(database),
         promises(database),
-        settlements(database) {}
+        settlements(database),
+        withdrawals(database) {}
   SessionStore sessions;
   MoneyStore money;
   ConnectivityStore connectivity;
   RegistrationStore registrations;
   PromiseStore promises;
   SettlementStore settlements;
+  WithdrawalStore withdrawals;
 };
 
 class Store {

@@ -135,6 +135,71 @@ TEST_F(WithdrawalTest, WhatWasPromisedAndNotPaidOutGoesWithTheNext) {
   EXPECT_EQ(sent()->body.promise.promise.amount, Wei(900));
 }
 
+// --- a restart in the middle
+
+TEST_F(WithdrawalTest, TheNextRunFollowsItWithoutAKey) {
+  EXPECT_EQ(withdraw(), "");
+  ASSERT_EQ(w.withdrawals.size(), 1u);
+  EXPECT_EQ(w.withdrawals.begin()->second.queue_id, "q");
+  w.start();  // locked
+  EXPECT_EQ(w.calls.size(), 1u) << "the transactor has it";
+  SettlementRecord mined;
+  mined.transaction.fill(7);
+  w.logs = {mined};
+  w.queue.state = QueueState::Done;
+  w.pass(seconds{10});
+  ASSERT_EQ(w.history.size(), 1u);
+  EXPECT_EQ(w.history[0].error, "");
+  EXPECT_TRUE(w.withdrawals.empty());
+}
+
+TEST_F(WithdrawalTest, WhatHermesHasNotSeenWaitsForTheKeyAndGoesOnWithIt) {
+  EXPECT_EQ(withdraw(), "");
+  w.disk.clear();  // as if it had ended before Hermes answered
+  w.calls.clear();
+  OpenWithdrawal& open = w.withdrawals.begin()->second;
+  open.amount = Wei();
+  open.queue_id.clear();
+  w.events.clear();
+  w.start();
+  EXPECT_EQ(w.told<Note>().back().text, "a withdrawal goes on when its identity is unlocked");
+  EXPECT_EQ(sent(), nullptr);
+  w.silent = true;
+  w.unlock();
+  EXPECT_EQ(sent(), nullptr);
+  EXPECT_EQ(w.withdrawals.size(), 1u) << "Hermes is away: it is not forgotten";
+  w.silent = false;
+  w.pass(seconds{60});
+  ASSERT_NE(sent(), nullptr);
+  EXPECT_EQ(sent()->body.promise.promise.amount, Wei(950));
+  EXPECT_EQ(sent()->beneficiary, wallet);
+}
+
+TEST_F(WithdrawalTest, AFailureThatTheChainContradictsIsNone) {
+  EXPECT_EQ(withdraw(), "");
+  w.queue.state = QueueState::Failed;
+  w.paid_out = Wei(950);  // by the task of an earlier run
+  SettlementRecord mined;
+  mined.transaction.fill(7);
+  w.logs = {mined};
+  w.pass(seconds{10});
+  ASSERT_EQ(w.history.size(), 1u);
+  EXPECT_EQ(w.history[0].error, "");
+  EXPECT_TRUE(w.withdrawals.empty());
+}
+
+TEST_F(WithdrawalTest, ATransactorThatNeverEndsIsGivenUpAfterADay) {
+  EXPECT_EQ(withdraw(), "");
+  w.pass(std::chrono::hours{23});
+  EXPECT_EQ(w.history.size(), 0u);
+  EXPECT_EQ(withdraw(), "a withdrawal is already in progress");
+  w.pass(std::chrono::hours{3});
+  ASSERT_EQ(w.history.size(), 1u);
+  EXPECT_EQ(w.history[0].error, "nobody says what came of the withdrawal");
+  EXPECT_TRUE(w.withdrawals.empty());
+  EXPECT_EQ(withdraw(), "");
+}
+
 TEST_F(WithdrawalTest, AFullDiskPromisesNothing) {
   w.disk_full = true;
   EXPECT_EQ(withdraw(), "payment not stored: disk");

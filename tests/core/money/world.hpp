@@ -76,7 +76,8 @@ struct World {
   U256 stake_nonce;
   std::vector<hermes::AccountData> consumer_data;
   Wei withdrawn_total;
-  std::map<U256, SignedPromise> withdrawn;  // promises of Hermes, by agreement
+  std::map<Address, OpenWithdrawal> withdrawals;  // on the disk
+  std::map<U256, SignedPromise> withdrawn;        // promises of Hermes, by agreement
 
   Treasury::Config config() const {
     Treasury::Config out;
@@ -262,9 +263,27 @@ struct World {
   Result<Outcome> execute(StoreOwnPayment& a) {
     if (disk_full) return Error{Errc::Full, 0, "disk"};
     log.push_back("store payment");
+    withdrawals[a.withdrawal.provider] = a.withdrawal;
     own = {{a.record.provider, a.record.agreement, a.record.total, a.record.message, a.record.r}};
     grand_total = a.grand_total;
     return Outcome(Done{});
+  }
+  Result<Outcome> execute(StoreWithdrawal& a) {
+    if (disk_full) return Error{Errc::Full, 0, "disk"};
+    withdrawals[a.withdrawal.provider] = a.withdrawal;
+    return Outcome(Done{});
+  }
+  Result<Outcome> execute(EndWithdrawal& a) {
+    withdrawals.erase(a.provider);
+    return Outcome(Done{});
+  }
+  Result<Outcome> execute(LoadWithdrawals&) {
+    std::vector<OpenWithdrawal> all;
+    for (const auto& [identity, one] : withdrawals) {
+      (void)identity;
+      all.push_back(one);
+    }
+    return Outcome(all);
   }
   Result<Outcome> execute(LoadOwnPayment&) { return Outcome(own); }
   Result<Outcome> execute(LoadPromised&) { return Outcome(grand_total); }
