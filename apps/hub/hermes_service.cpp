@@ -16,6 +16,9 @@ using platform::HttpExchangePtr;
 using platform::HttpRequest;
 using platform::HttpResponse;
 
+constexpr std::string_view kBases[] = {"/api/v2/", "/hermes/api/v2/"};
+constexpr std::string_view kAdmin = "/admin/hermes/";
+
 HttpResponse json_answer(int status, std::string body) {
   HttpResponse out;
   out.status = status;
@@ -30,6 +33,10 @@ HttpResponse malformed(const Error& error) {
 }
 HttpResponse unsigned_request() {
   return to_response({Cause::InvalidSignature, "the request is not signed", ""});
+}
+
+std::optional<Address> signer_of(const HttpRequest& request) {
+  return hermes::request_signer(request.headers.get("Authorization"), request.body);
 }
 
 HttpResponse to_response(const core::hermes::Answer& answer) {
@@ -111,75 +118,113 @@ HermesService::HermesService(platform::Loop& loop, core::hermes::Hermes::Config 
 HermesService::~HermesService() { *self_ = nullptr; }
 
 bool HermesService::is_ours(std::string_view path) {
-  return !after(path, "/api/v2/").empty() || !after(path, "/hermes/api/v2/").empty() ||
-         !after(path, "/admin/hermes/").empty();
+  return !after(path, kBases[0]).empty() || !after(path, kBases[1]).empty() ||
+         !after(path, kAdmin).empty();
 }
 
 bool HermesService::handle(const HttpRequest& request, const HttpExchangePtr& exchange) {
-  for (const std::string_view base : {"/api/v2/", "/hermes/api/v2/"}) {
-    if (const auto call = after(request.path, base); !call.empty()) {
-      route(call, request, exchange);
+  for (const std::string_view base : kBases) {
+    if (const auto path = after(request.path, base); !path.empty()) {
+      route(kRoutes, path, request, exchange);
       return true;
     }
   }
-  if (const auto call = after(request.path, "/admin/hermes/"); !call.empty()) {
-    admin(call, request, exchange);
+  if (const auto path = after(request.path, kAdmin); !path.empty()) {
+    if (is_local(request)) {
+      route(kAdminRoutes, path, request, exchange);
+    } else {
+      exchange->respond(not_found());
+    }
     return true;
   }
   return false;
 }
 
-void HermesService::route(std::string_view call, const HttpRequest& request,
-                          const HttpExchangePtr& exchange) {
-  const bool post = request.method == "POST";
-  const std::string& body = request.body;
-  const auto take = [&](auto parsed) {
-    if (!parsed.ok()) return exchange->respond(malformed(parsed.error()));
-    ask(std::move(*parsed), exchange);
-  };
-  if (post && call == "request_promise") return take(hermes::read_promise_request(body, false));
-  if (post && call == "pay_and_settle") return take(hermes::read_promise_request(body, true));
-  if (post && call == "reveal_r") return take(hermes::read_reveal(body));
-  if (post && call == "change_promise_fee") return take(hermes::read_change_fee(body));
-  if (post && (call == "provider/sync_promise" || call == "refresh_promise")) {
-    const auto signer = hermes::request_signer(request.headers.get("Authorization"), body);
-    if (!signer) return exchange->respond(unsigned_request());
-    if (call == "refresh_promise") return take(hermes::read_refresh(body, *signer));
-    return take(hermes::read_sync(body, *signer));
-  }
-  const bool get = request.method == "GET" || request.method == "HEAD";
-  for (const bool consumer : {true, false}) {
-    const auto name = after(call, consumer ? "data/consumer/" : "data/provider/");
-    if (!get || name.empty()) continue;
-    const auto identity = Address::parse(name);
-    if (!identity.ok()) break;
-    if (consumer) return ask(core::hermes::ConsumerDataRequest{*identity}, exchange);
-    return ask(core::hermes::ProviderDataRequest{*identity}, exchange);
-  }
-  exchange->respond(not_found());
+template <std::size_t N>
+void HermesService::route(const Route (&table)[N], std::string_view path,
+                          const HttpRequest& request, const HttpExchangePtr& exchange) {
+  std::string_view piece;
+  const Route* found = find_route(table, request.method, path, piece);
+  if (found == nullptr) return exchange->respond(not_found());
+  found->run(*this, Call{piece, request, exchange});
 }
 
-void HermesService::admin(std::string_view call, const HttpRequest& request,
-                          const HttpExchangePtr& exchange) {
-  if (!is_local(request)) return exchange->respond(not_found());
-  if (call == "audit" && request.method == "GET") {
-    return audit([exchange](const Result<core::hermes::Audit>& done) {
-      exchange->respond(done.ok()
-                            ? json_answer(200, write_audit(*done))
-                            : hub::to_response({Cause::Internal, "the ledger cannot be read", ""}));
-    });
-  }
-  if (call == "credit" && request.method == "POST") {
-    auto credit = hermes::read_credit(request.body);
-    if (!credit.ok()) return exchange->respond(malformed(credit.error()));
-    return ask(*credit, exchange);
-  }
-  if (call == "cash" && request.method == "POST" && cash_) {
-    const bool begun = cash_();
-    return exchange->respond(json_answer(
-        begun ? 202 : 409, begun ? R"({"message":"begun"})" : R"({"message":"under way"})"));
-  }
-  exchange->respond(not_found());
+template <typename Parsed>
+void HermesService::take(Parsed parsed, const Call& call) {
+  if (!parsed.ok()) return call.exchange->respond(malformed(parsed.error()));
+  ask(std::move(*parsed), call.exchange);
+}
+
+const HermesService::Route HermesService::kRoutes[] = {
+    {"POST", "request_promise",
+     [](HermesService& self, const Call& call) {
+       self.take(hermes::read_promise_request(call.request.body, false), call);
+     }},
+    {"POST", "pay_and_settle",
+     [](HermesService& self, const Call& call) {
+       self.take(hermes::read_promise_request(call.request.body, true), call);
+     }},
+    {"POST", "reveal_r",
+     [](HermesService& self, const Call& call) {
+       self.take(hermes::read_reveal(call.request.body), call);
+     }},
+    {"POST", "change_promise_fee",
+     [](HermesService& self, const Call& call) {
+       self.take(hermes::read_change_fee(call.request.body), call);
+     }},
+    {"POST", "provider/sync_promise",
+     [](HermesService& self, const Call& call) {
+       const auto signer = signer_of(call.request);
+       if (!signer) return call.exchange->respond(unsigned_request());
+       self.take(hermes::read_sync(call.request.body, *signer), call);
+     }},
+    {"POST", "refresh_promise",
+     [](HermesService& self, const Call& call) {
+       const auto signer = signer_of(call.request);
+       if (!signer) return call.exchange->respond(unsigned_request());
+       self.take(hermes::read_refresh(call.request.body, *signer), call);
+     }},
+    {"GET", "data/consumer/{}",
+     [](HermesService& self, const Call& call) {
+       const auto identity = Address::parse(call.piece);
+       if (!identity.ok()) return call.exchange->respond(not_found());
+       self.ask(core::hermes::ConsumerDataRequest{*identity}, call.exchange);
+     }},
+    {"GET", "data/provider/{}",
+     [](HermesService& self, const Call& call) {
+       const auto identity = Address::parse(call.piece);
+       if (!identity.ok()) return call.exchange->respond(not_found());
+       self.ask(core::hermes::ProviderDataRequest{*identity}, call.exchange);
+     }},
+};
+
+const HermesService::Route HermesService::kAdminRoutes[] = {
+    {"GET", "audit",
+     [](HermesService& self, const Call& call) {
+       self.audit([exchange = call.exchange](const Result<core::hermes::Audit>& done) {
+         exchange->respond(
+             done.ok() ? json_answer(200, write_audit(*done))
+                       : hub::to_response({Cause::Internal, "the ledger cannot be read", ""}));
+       });
+     }},
+    {"POST", "credit",
+     [](HermesService& self, const Call& call) {
+       self.take(hermes::read_credit(call.request.body), call);
+     }},
+    {"POST", "cash",
+     [](HermesService& self, const Call& call) {
+       if (!self.cash_) return call.exchange->respond(not_found());
+       const bool begun = self.cash_();
+       call.exchange->respond(json_answer(
+           begun ? 202 : 409, begun ? R"({"message":"begun"})" : R"({"message":"under way"})"));
+     }},
+};
+
+std::vector<RouteName> HermesService::routes() {
+  std::vector<RouteName> out;
+  for (const std::string_view base : kBases) add_names(out, base, kRoutes);
+  add_names(out, kAdmin, kAdminRoutes);
+  return out;
 }
 
 void HermesService::ask(core::hermes::Request request, const HttpExchangePtr& exchange) {

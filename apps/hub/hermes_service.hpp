@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "apps/hub/chain_lookup.hpp"
+#include "apps/hub/routes.hpp"
 #include "core/hub/hermes/audit.hpp"
 #include "core/hub/hermes/hermes.hpp"
 #include "platform/http/server.hpp"
@@ -29,6 +30,7 @@ class HermesService {
   HermesService& operator=(const HermesService&) = delete;
 
   static bool is_ours(std::string_view path);
+  static std::vector<RouteName> routes();
   // False: not a path of Hermes, nothing was done. Otherwise the exchange is or will be answered.
   bool handle(const platform::HttpRequest& request, const platform::HttpExchangePtr& exchange);
 
@@ -49,10 +51,21 @@ class HermesService {
   const core::hermes::Hermes& machine() const { return machine_; }
 
  private:
-  void route(std::string_view call, const platform::HttpRequest& request,
+  struct Call {
+    std::string_view piece;  // of the path
+    const platform::HttpRequest& request;
+    const platform::HttpExchangePtr& exchange;
+  };
+  struct Route {
+    std::string_view method, pattern;
+    void (*run)(HermesService&, const Call&);
+  };
+  static const Route kRoutes[8], kAdminRoutes[3];
+  template <std::size_t N>
+  void route(const Route (&table)[N], std::string_view path, const platform::HttpRequest& request,
              const platform::HttpExchangePtr& exchange);
-  void admin(std::string_view call, const platform::HttpRequest& request,
-             const platform::HttpExchangePtr& exchange);
+  template <typename Parsed>
+  void take(Parsed parsed, const Call& call);
   void ask(core::hermes::Request request, const platform::HttpExchangePtr& exchange);
   void pump();
   void start_batch();

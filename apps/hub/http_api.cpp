@@ -33,10 +33,6 @@ HttpResponse text_answer(int status, std::string body) {
 
 HttpResponse not_found() { return text_answer(404, "404 page not found"); }
 
-bool starts_with(std::string_view text, std::string_view beginning) {
-  return text.substr(0, beginning.size()) == beginning;
-}
-
 // The host of a Host header or URL authority, without port; empty: not one we would repeat.
 std::string host_of(std::string_view authority) {
   const auto address = core::BrokerAddress::parse(authority);
@@ -49,6 +45,10 @@ std::string with_port(const std::string& host, unsigned port) {
 }
 
 }  // namespace
+
+HttpResponse HttpApi::fixed(const HttpApi&, const Call& call) {
+  return json_answer(std::string(call.body));
+}
 
 HttpApi::HttpApi(const Options& options, const core::ProposalIndex& index,
                  const core::LocationTable& locations, const Policies& policies,
@@ -63,69 +63,104 @@ HttpApi::HttpApi(const Options& options, const core::ProposalIndex& index,
 
 HttpResponse HttpApi::answer(Now now, const HttpRequest& request) const {
   std::string_view path = request.path;
-  if (starts_with(path, "/quality/api/v3/")) return quality(path.substr(16), request);
-  if (request.method != "GET" && request.method != "HEAD") return not_found();
-  if (starts_with(path, "/access-policies")) {
-    path.remove_prefix(16);
-    if (!path.empty() && path.front() != '/') return not_found();
-    return policies(path.empty() ? path : path.substr(1), request);
-  }
-  if (path.size() > 1 && path.back() == '/') {
+  std::string_view piece;
+  const Route* found = find_route(kRoutes, request.method, path, piece);
+  if (found != nullptr) return found->run(*this, Call{now, piece, request, found->body});
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (get && path.size() > 1 && path.back() == '/') {
     path.remove_suffix(1);
     HttpResponse moved = text_answer(301, "");
     moved.headers.add("Location",
                       std::string(path) + (request.query.empty() ? "" : "?" + request.query));
     return moved;
   }
-  for (const std::string_view group : {"/api/v4/", "/api/v3/"}) {
-    if (!starts_with(path, group)) continue;
-    const std::string_view call = path.substr(group.size());
-    if (call == "prices" && group == "/api/v3/") return not_found();
-    return discovery(now, call, request.query);
-  }
-  if (path == "/location") {
-    discovery::LocationAnswer answer;
-    answer.ip = caller(request);
-    const core::Place place = locations_.find(answer.ip);
-    answer.location.country = place.country;
-    answer.location.ip_type = place.ip_type;
-    return json_answer(discovery::write_location(answer));
-  }
-  if (path == "/ip") {
-    std::string body;
-    json::Writer(body).begin_object().member("ip", caller(request).to_string()).end_object();
-    return json_answer(body);
-  }
-  if (path == "/network") return network(request);
-  if (path == "/status") return status(now);
-  if (path == "/") {
-    return text_answer(
-        200, "myst-hub of the network \"" + options_.name +
-                 "\". Nodes join with: myst --network <this URL>. See /network and /status.\n");
-  }
   return not_found();
 }
 
-HttpResponse HttpApi::discovery(Now now, std::string_view call, const std::string& query) const {
-  if (call == "proposals") {
-    return json_answer(index_.list(core::parse_proposal_query(query), true, rng_));
-  }
-  if (call == "prices") {
-    return json_answer(discovery::write_prices(prices_.document(now.wall)));
-  }
-  if (call == "ping") return json_answer(R"({"message":"pong"})");
-  if (call == "status") return json_answer(R"({"cache_ok":true})");
+const HttpApi::Route HttpApi::kRoutes[] = {
+    {"GET", "/api/v4/proposals",
+     [](const HttpApi& self, const Call& c) { return self.proposals(c); }},
+    {"GET", "/api/v3/proposals",
+     [](const HttpApi& self, const Call& c) { return self.proposals(c); }},
+    {"GET", "/api/v4/countries",
+     [](const HttpApi& self, const Call& c) { return self.countries(c); }},
+    {"GET", "/api/v3/countries",
+     [](const HttpApi& self, const Call& c) { return self.countries(c); }},
+    {"GET", "/api/v4/proposals-metadata",
+     [](const HttpApi& self, const Call& c) { return self.metadata(c); }},
+    {"GET", "/api/v3/proposals-metadata",
+     [](const HttpApi& self, const Call& c) { return self.metadata(c); }},
+    {"GET", "/api/v4/prices",
+     [](const HttpApi& self, const Call& c) {
+       return json_answer(discovery::write_prices(self.prices_.document(c.now.wall)));
+     }},
+    {"GET", "/api/v4/ping", fixed, R"({"message":"pong"})"},
+    {"GET", "/api/v3/ping", fixed, R"({"message":"pong"})"},
+    {"GET", "/api/v4/status", fixed, R"({"cache_ok":true})"},
+    {"GET", "/api/v3/status", fixed, R"({"cache_ok":true})"},
+    {"GET", "/access-policies",
+     [](const HttpApi& self, const Call& c) { return self.policies(c); }},
+    {"GET", "/access-policies/",
+     [](const HttpApi& self, const Call& c) { return self.policies(c); }},
+    {"GET", "/access-policies/{}",
+     [](const HttpApi& self, const Call& c) { return self.policies(c); }},
+    {"GET", "/location", [](const HttpApi& self, const Call& c) { return self.location(c); }},
+    {"GET", "/ip", [](const HttpApi& self, const Call& c) { return self.ip(c); }},
+    {"GET", "/network", [](const HttpApi& self, const Call& c) { return self.network(c.request); }},
+    {"GET", "/status", [](const HttpApi& self, const Call& c) { return self.status(c.now); }},
+    {"GET", "/",
+     [](const HttpApi& self, const Call&) {
+       return text_answer(
+           200, "myst-hub of the network \"" + self.options_.name +
+                    "\". Nodes join with: myst --network <this URL>. See /network and /status.\n");
+     }},
+    // Nobody measures quality here. These answers are what a node reads as "nothing known".
+    {"POST", "/quality/api/v3/batch", fixed, "{}"},
+    {"POST", "/quality/api/v3/providers/monitoring-status", fixed, "{}"},
+    {"GET", "/quality/api/v3/providers/quality", fixed, "[]"},
+    {"GET", "/quality/api/v3/providers/sessions", fixed, R"({"connects":[]})"},
+    {"GET", "/quality/api/v3/provider/statuses", fixed, "{}"},
+    {"GET", "/quality/api/v3/provider/sessions", fixed, "[]"},
+    {"GET", "/quality/api/v3/provider/transferred-data", fixed, R"({"transferred_data_bytes":0})"},
+    {"GET", "/quality/api/v3/provider/sessions-count", fixed, R"({"count":0})"},
+    {"GET", "/quality/api/v3/provider/consumers-count", fixed, R"({"count":0})"},
+    {"GET", "/quality/api/v3/provider/series-earnings", fixed, R"({"data":[]})"},
+    {"GET", "/quality/api/v3/provider/series-sessions", fixed, R"({"data":[]})"},
+    {"GET", "/quality/api/v3/provider/series-data", fixed, R"({"data":[]})"},
+    {"GET", "/quality/api/v3/provider/service-earnings", fixed,
+     R"({"public":"0","data_transfer":"0","scraping":"0","dvpn":"0","monitoring":"0",)"
+     R"("total_public":"0","total_data_transfer":"0","total_scraping":"0","total_dvpn":"0",)"
+     R"("total_monitoring":"0","total":"0"})"},
+    {"GET", "/quality/api/v3/provider/activity-stats", fixed,
+     R"({"online_percent":0,"active_percent":0})"},
+    {"GET", "/quality/api/v3/provider/quality", fixed, R"({"quality":0})"},
+};
+
+std::vector<RouteName> HttpApi::routes() {
+  std::vector<RouteName> out;
+  add_names(out, "", kRoutes);
+  return out;
+}
+
+HttpResponse HttpApi::proposals(const Call& call) const {
+  return json_answer(index_.list(core::parse_proposal_query(call.request.query), true, rng_));
+}
+
+HttpResponse HttpApi::countries(const Call& call) const {
   std::string body;
   json::Writer writer(body);
-  if (call == "countries") {
-    writer.begin_object();
-    for (const auto& [country, count] : index_.countries(core::parse_proposal_query(query))) {
-      writer.member(country, count);
-    }
-    writer.end_object();
-    return json_answer(std::move(body));
+  writer.begin_object();
+  for (const auto& [country, count] :
+       index_.countries(core::parse_proposal_query(call.request.query))) {
+    writer.member(country, count);
   }
-  if (call != "proposals-metadata") return not_found();
+  writer.end_object();
+  return json_answer(std::move(body));
+}
+
+HttpResponse HttpApi::metadata(const Call&) const {
+  std::string body;
+  json::Writer writer(body);
   const auto all = index_.metadata();
   if (all.empty()) return json_answer("null");
   writer.begin_array();
@@ -151,11 +186,28 @@ HttpResponse HttpApi::discovery(Now now, std::string_view call, const std::strin
   return json_answer(std::move(body));
 }
 
-HttpResponse HttpApi::policies(std::string_view id, const HttpRequest& request) const {
+HttpResponse HttpApi::location(const Call& call) const {
+  discovery::LocationAnswer answer;
+  answer.ip = caller(call.request);
+  const core::Place place = locations_.find(answer.ip);
+  answer.location.country = place.country;
+  answer.location.ip_type = place.ip_type;
+  return json_answer(discovery::write_location(answer));
+}
+
+HttpResponse HttpApi::ip(const Call& call) const {
+  std::string body;
+  json::Writer(body).begin_object().member("ip", caller(call.request).to_string()).end_object();
+  return json_answer(body);
+}
+
+HttpResponse HttpApi::policies(const Call& call) const {
+  const std::string_view id = call.piece;
+  const HttpRequest& request = call.request;
   const Policies::Served* served = id.empty() ? &policies_.all() : policies_.find(id);
   if (id.empty()) {
     for (const std::string_view pair : split(request.query, '&')) {
-      if (!starts_with(pair, "identity-value=")) continue;
+      if (pair.substr(0, 15) != "identity-value=") continue;
       const std::string identity = core::form_decode(pair.substr(15));
       return policies_.allows(identity) ? json_answer("{}") : json_answer("{}", 404);
     }
@@ -170,40 +222,6 @@ HttpResponse HttpApi::policies(std::string_view id, const HttpRequest& request) 
   HttpResponse out = json_answer(served->json);
   out.headers.add("ETag", served->etag);
   return out;
-}
-
-// Nobody measures quality here. These answers are what a node reads as "nothing known".
-HttpResponse HttpApi::quality(std::string_view call, const HttpRequest& request) const {
-  if (request.method == "POST") {
-    if (call == "batch" || call == "providers/monitoring-status") return json_answer("{}");
-    return not_found();
-  }
-  if (request.method != "GET" && request.method != "HEAD") return not_found();
-  struct Answer {
-    std::string_view call, body;
-  };
-  constexpr Answer kAnswers[] = {
-      {"providers/quality", "[]"},
-      {"providers/sessions", R"({"connects":[]})"},
-      {"provider/statuses", "{}"},
-      {"provider/sessions", "[]"},
-      {"provider/transferred-data", R"({"transferred_data_bytes":0})"},
-      {"provider/sessions-count", R"({"count":0})"},
-      {"provider/consumers-count", R"({"count":0})"},
-      {"provider/series-earnings", R"({"data":[]})"},
-      {"provider/series-sessions", R"({"data":[]})"},
-      {"provider/series-data", R"({"data":[]})"},
-      {"provider/service-earnings",
-       R"({"public":"0","data_transfer":"0","scraping":"0","dvpn":"0","monitoring":"0",)"
-       R"("total_public":"0","total_data_transfer":"0","total_scraping":"0","total_dvpn":"0",)"
-       R"("total_monitoring":"0","total":"0"})"},
-      {"provider/activity-stats", R"({"online_percent":0,"active_percent":0})"},
-      {"provider/quality", R"({"quality":0})"},
-  };
-  for (const Answer& answer : kAnswers) {
-    if (answer.call == call) return json_answer(std::string(answer.body));
-  }
-  return not_found();
 }
 
 HttpResponse HttpApi::network(const HttpRequest& request) const {

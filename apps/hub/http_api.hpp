@@ -10,6 +10,7 @@
 
 #include "apps/hub/options.hpp"
 #include "apps/hub/policies.hpp"
+#include "apps/hub/routes.hpp"
 #include "core/base/rng.hpp"
 #include "core/base/time.hpp"
 #include "core/broker/address.hpp"
@@ -53,11 +54,28 @@ class HttpApi {
   }
 
   platform::HttpResponse answer(Now now, const platform::HttpRequest& request) const;
+  static std::vector<RouteName> routes();
 
  private:
-  platform::HttpResponse discovery(Now now, std::string_view call, const std::string& query) const;
-  platform::HttpResponse policies(std::string_view id, const platform::HttpRequest& request) const;
-  platform::HttpResponse quality(std::string_view call, const platform::HttpRequest& request) const;
+  struct Call {
+    Now now;
+    std::string_view piece;  // of the path
+    const platform::HttpRequest& request;
+    std::string_view body;  // of the answer, where it is always the same
+  };
+  struct Route {
+    std::string_view method, pattern;
+    platform::HttpResponse (*run)(const HttpApi&, const Call&);
+    std::string_view body = {};
+  };
+  static const Route kRoutes[34];
+  static platform::HttpResponse fixed(const HttpApi&, const Call& call);
+  platform::HttpResponse proposals(const Call& call) const;
+  platform::HttpResponse countries(const Call& call) const;
+  platform::HttpResponse metadata(const Call& call) const;
+  platform::HttpResponse location(const Call& call) const;
+  platform::HttpResponse ip(const Call& call) const;
+  platform::HttpResponse policies(const Call& call) const;
   platform::HttpResponse network(const platform::HttpRequest& request) const;
   platform::HttpResponse status(Now now) const;
   IpAddress caller(const platform::HttpRequest& request) const;

@@ -84,39 +84,104 @@ Status TransactorService::restore() {
 }
 
 bool TransactorService::handle(const HttpRequest& request, const HttpExchangePtr& exchange) {
-  const std::string_view call = after(request.path, kBase);
-  if (call.empty()) return false;
-  if (request.method == "POST") {
-    post(call, request, exchange);
-  } else if (request.method == "GET" || request.method == "HEAD") {
-    get(call, exchange);
-  } else {
+  const std::string_view path = after(request.path, kBase);
+  if (path.empty()) return false;
+  std::string_view piece;
+  const Route* found = find_route(kRoutes, request.method, path, piece);
+  if (found == nullptr) {
     respond(exchange, not_found(), request.path);
+  } else {
+    found->run(*this, Call{piece, request, exchange});
   }
   return true;
 }
 
-void TransactorService::get(std::string_view call, const HttpExchangePtr& exchange) {
-  if (const auto rest = after(call, "fee/"); !rest.empty()) return get_fee(rest, exchange);
-  if (const auto id = after(call, "queue/"); !id.empty()) {
-    return get_queue_entry(std::string(id), exchange);
-  }
-  if (call == "identity/register/provider/eligibility" ||
-      !after(call, "identity/register/eligibility/").empty()) {
-    const auto& chains = options_.terms.chains;
-    const bool free = !chains.empty() && chains.front().fees.register_identity.is_zero();
-    return respond(exchange,
-                   transactor::write_eligible(free && machine_.free_left(loop_.now().wall)));
-  }
-  if (const auto rest = after(call, "identity/"); !rest.empty()) {
-    constexpr std::string_view kEnd = "/status";
-    const std::size_t slash = rest.find('/');
-    const auto identity = Address::parse(rest.substr(0, slash));
-    if (slash != std::string_view::npos && rest.substr(slash) == kEnd && identity.ok()) {
-      return get_registrations(*identity, exchange);
-    }
-  }
-  respond(exchange, not_found(), std::string(kBase) + std::string(call));
+template <typename Parsed>
+void TransactorService::take(const Parsed& parsed, const Call& call, bool answer_id) {
+  if (!parsed.ok()) return respond(call.exchange, malformed(parsed.error()), call.request.path);
+  submit(*parsed, call.exchange, call.request.path, answer_id);
+}
+
+const TransactorService::Route TransactorService::kRoutes[] = {
+    {"GET", "fee/{}", [](TransactorService& self, const Call& call) { self.get_fees(call); }},
+    {"GET", "fee/{}/register",
+     [](TransactorService& self, const Call& call) {
+       self.get_fee(call, &core::transactor::Fees::register_identity);
+     }},
+    {"GET", "fee/{}/settle",
+     [](TransactorService& self, const Call& call) {
+       self.get_fee(call, &core::transactor::Fees::settle);
+     }},
+    {"GET", "fee/{}/stake/decrease",
+     [](TransactorService& self, const Call& call) {
+       self.get_fee(call, &core::transactor::Fees::decrease_stake);
+     }},
+    {"GET", "queue/{}",
+     [](TransactorService& self, const Call& call) {
+       self.get_queue_entry(std::string(call.piece), call.exchange);
+     }},
+    {"GET", "identity/register/provider/eligibility",
+     [](TransactorService& self, const Call& call) { self.get_eligible(call); }},
+    {"GET", "identity/register/eligibility/{}",
+     [](TransactorService& self, const Call& call) { self.get_eligible(call); }},
+    {"GET", "identity/{}/status",
+     [](TransactorService& self, const Call& call) {
+       const auto identity = Address::parse(call.piece);
+       if (!identity.ok()) return respond(call.exchange, not_found(), call.request.path);
+       self.get_registrations(*identity, call.exchange);
+     }},
+    {"POST", "identity/register",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_registration(call.request.body), call, false);
+     }},
+    {"POST", "identity/register/provider",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_registration(call.request.body), call, false);
+     }},
+    {"POST", "identity/register/referer",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_registration(call.request.body), call, false);
+     }},
+    {"POST", "identity/settle_and_rebalance",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_settle(call.request.body, Kind::Settle), call, true);
+     }},
+    {"POST", "identity/settle/into_stake",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_settle(call.request.body, Kind::SettleIntoStake), call, true);
+     }},
+    {"POST", "identity/settle_with_beneficiary",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_settle_with_beneficiary(call.request.body), call, true);
+     }},
+    {"POST", "identity/pay_and_settle",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_pay_and_settle(call.request.body), call, true);
+     }},
+    {"POST", "stake/decrease",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_decrease_stake(call.request.body), call, false);
+     }},
+    {"POST", "channel/open",
+     [](TransactorService& self, const Call& call) {
+       self.take(transactor::read_open_channel(call.request.body), call, false);
+     }},
+    {"POST", "channel/status",
+     [](TransactorService& self, const Call& call) {
+       self.get_channel_status(call.request.body, call.exchange);
+     }},
+};
+
+std::vector<RouteName> TransactorService::routes() {
+  std::vector<RouteName> out;
+  add_names(out, kBase, kRoutes);
+  return out;
+}
+
+void TransactorService::get_eligible(const Call& call) {
+  const auto& chains = options_.terms.chains;
+  const bool free = !chains.empty() && chains.front().fees.register_identity.is_zero();
+  respond(call.exchange, transactor::write_eligible(free && machine_.free_left(loop_.now().wall)));
 }
 
 void TransactorService::set_fees(std::uint64_t chain, const core::transactor::Fees& fees) {
@@ -129,29 +194,30 @@ void TransactorService::set_fees(std::uint64_t chain, const core::transactor::Fe
   }
 }
 
-void TransactorService::get_fee(std::string_view rest, const HttpExchangePtr& exchange) {
-  const std::size_t slash = rest.find('/');
-  const auto number = parse_decimal(rest.substr(0, slash));
-  const core::transactor::ChainTerms* chain = number ? options_.terms.chain(*number) : nullptr;
+const TransactorService::Published* TransactorService::fees_of(const Call& call) {
+  const auto number = parse_decimal(call.piece);
+  const auto found = number ? fees_.find(*number) : fees_.end();
+  if (found != fees_.end()) return &found->second;
+  respond(call.exchange, not_found(), call.request.path);
+  return nullptr;
+}
+
+template <typename Member>
+void TransactorService::get_fee(const Call& call, Member fee) {
+  const WallTime until =
+      loop_.now().wall + std::chrono::duration_cast<WallTime::duration>(options_.fee_lifetime);
+  if (const Published* published = fees_of(call)) {
+    respond(call.exchange, transactor::write_fee(published->current.*fee, until));
+  }
+}
+
+void TransactorService::get_fees(const Call& call) {
   const WallTime now = loop_.now().wall;
   const WallTime until =
       now + std::chrono::duration_cast<WallTime::duration>(options_.fee_lifetime);
-  if (chain != nullptr) {
-    const Published& published = fees_.at(*number);
-    const core::transactor::Fees& fees = published.current;
-    if (slash == std::string_view::npos) {
-      return respond(exchange, transactor::write_fees(fees, published.last, now, until));
-    }
-    const std::string_view what = rest.substr(slash + 1);
-    if (what == "register") {
-      return respond(exchange, transactor::write_fee(fees.register_identity, until));
-    }
-    if (what == "settle") return respond(exchange, transactor::write_fee(fees.settle, until));
-    if (what == "stake/decrease") {
-      return respond(exchange, transactor::write_fee(fees.decrease_stake, until));
-    }
+  if (const Published* fees = fees_of(call)) {
+    respond(call.exchange, transactor::write_fees(fees->current, fees->last, now, until));
   }
-  respond(exchange, not_found(), std::string(kBase) + "fee/" + std::string(rest));
 }
 
 void TransactorService::get_queue_entry(std::string id, const HttpExchangePtr& exchange) {
@@ -196,35 +262,6 @@ std::optional<Task> TransactorService::current(const std::string& id) const {
     if (!record->attempts.empty()) task.tx_hash = record->attempts.back().hash;
   }
   return task;
-}
-
-void TransactorService::post(std::string_view call, const HttpRequest& request,
-                             const HttpExchangePtr& exchange) {
-  const std::string& body = request.body;
-  const auto take = [&](const auto& parsed, bool answer_id) {
-    if (!parsed.ok()) return respond(exchange, malformed(parsed.error()), request.path);
-    submit(*parsed, exchange, request.path, answer_id);
-  };
-  if (call == "identity/register" || call == "identity/register/provider" ||
-      call == "identity/register/referer") {
-    return take(transactor::read_registration(body), false);
-  }
-  if (call == "channel/open") return take(transactor::read_open_channel(body), false);
-  if (call == "stake/decrease") return take(transactor::read_decrease_stake(body), false);
-  if (call == "identity/settle_and_rebalance") {
-    return take(transactor::read_settle(body, Kind::Settle), true);
-  }
-  if (call == "identity/settle/into_stake") {
-    return take(transactor::read_settle(body, Kind::SettleIntoStake), true);
-  }
-  if (call == "identity/settle_with_beneficiary") {
-    return take(transactor::read_settle_with_beneficiary(body), true);
-  }
-  if (call == "identity/pay_and_settle") {
-    return take(transactor::read_pay_and_settle(body), true);
-  }
-  if (call == "channel/status") return get_channel_status(body, exchange);
-  respond(exchange, not_found(), request.path);
 }
 
 void TransactorService::submit(const core::transactor::Request& request,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/hub/chain_lookup.hpp"
+#include "apps/hub/routes.hpp"
 #include "core/chain/account_queue.hpp"
 #include "core/hub/transactor/transactor.hpp"
 #include "drivers/storage/task_store.hpp"
@@ -52,6 +53,7 @@ class TransactorService {
   // Goes on with what was queued when the program ended. Blocking, once, before anything else.
   Status restore();
 
+  static std::vector<RouteName> routes();
   // False: not a path of the transactor, nothing was done.
   bool handle(const platform::HttpRequest& request, const platform::HttpExchangePtr& exchange);
   // From Hermes: what it cashes of its consumers. Nobody waits for it.
@@ -70,12 +72,29 @@ class TransactorService {
 
  private:
   using Machine = core::transactor::Transactor;
-  void get(std::string_view call, const platform::HttpExchangePtr& exchange);
-  void post(std::string_view call, const platform::HttpRequest& request,
-            const platform::HttpExchangePtr& exchange);
+  struct Published {
+    core::transactor::Fees current, last;
+  };
+  struct Call {
+    std::string_view piece;  // of the path
+    const platform::HttpRequest& request;
+    const platform::HttpExchangePtr& exchange;
+  };
+  struct Route {
+    std::string_view method, pattern;
+    void (*run)(TransactorService&, const Call&);
+  };
+  static const Route kRoutes[18];
+  template <typename Parsed>
+  void take(const Parsed& parsed, const Call& call, bool answer_id);
   void submit(const core::transactor::Request& request, const platform::HttpExchangePtr& exchange,
               std::string path, bool answer_id);
-  void get_fee(std::string_view rest, const platform::HttpExchangePtr& exchange);
+  // The fees of the chain a call names; answers it when there is no such chain.
+  const Published* fees_of(const Call& call);
+  template <typename Member>
+  void get_fee(const Call& call, Member fee);
+  void get_fees(const Call& call);
+  void get_eligible(const Call& call);
   void get_queue_entry(std::string id, const platform::HttpExchangePtr& exchange);
   void get_registrations(const Address& identity, const platform::HttpExchangePtr& exchange);
   void get_channel_status(const std::string& body, const platform::HttpExchangePtr& exchange);
@@ -89,10 +108,6 @@ class TransactorService {
     platform::HttpExchangePtr exchange;  // nullptr: nobody waits
     std::string path;
     bool answer_id = false;
-  };
-
-  struct Published {
-    core::transactor::Fees current, last;
   };
 
   platform::Loop& loop_;
