@@ -37,15 +37,24 @@ Result<std::unique_ptr<ControlSocket>> ControlSocket::open(platform::Loop& loop,
   if (::connect(probe.get(), generic, sizeof address) == 0 || errno == EAGAIN) {
     return Error{Errc::AlreadyExists, 0, "control socket in use"};
   }
-  (void)::unlink(path.c_str());
+  // It gets its name when it listens: wg(8) removes a socket that refuses it, so one that somebody
+  // asks for between bind and listen would be gone for good.
+  const std::string unnamed = path + ".new";
+  if (unnamed.size() >= sizeof address.sun_path) return Error{Errc::Malformed, 0, "device name"};
+  std::memcpy(address.sun_path, unnamed.c_str(), unnamed.size() + 1);
+  (void)::unlink(unnamed.c_str());
   // Whoever connects configures the tunnel: root only.
   const mode_t before = ::umask(0077);
   const bool bound = ::bind(out->fd_.get(), generic, sizeof address) == 0;
   const int error = errno;
   ::umask(before);
   if (!bound) return Error{Errc::Io, error, "bind the control socket"};
+  if (::listen(out->fd_.get(), 8) != 0 || ::rename(unnamed.c_str(), path.c_str()) != 0) {
+    const Error failed{Errc::Io, errno, "control socket"};
+    (void)::unlink(unnamed.c_str());
+    return failed;
+  }
   out->path_ = path;
-  if (::listen(out->fd_.get(), 8) != 0) return Error{Errc::Io, errno, "control socket"};
   MYST_TRY_ASSIGN(out->watcher_,
                   platform::FdWatcher::open(loop, out->fd_.get(), [socket = out.get()](unsigned) {
                     socket->accept_all();

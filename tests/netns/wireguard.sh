@@ -9,12 +9,15 @@ umask 077
 
 need() { local p; for p in "$@"; do has_program "$p" || { reason="needs $p"; return 77; }; done; }
 
+listens() { in_ns "$1" awk -v socket="/$2.sock" '$4 == "00010000" && index($8, socket) {found = 1} END {exit !found}' /proc/net/unix; }
 # start_engine <namespace> <device> <command...>: the engine, once `wg` can talk to it.
 start_engine() {
   local ns=$1 name=$2; shift 2
   spawn "$name" ip netns exec "$prefix$ns" "$@" "$name"
   eval "pid_$ns=$spawned"
-  wait_for 10 in_ns "$ns" wg show "$name" || fail "$name does not start: $(tail -n 2 "$work/$name.err")"
+  # wg removes a socket that refuses it, as one does between bind and listen: asked only afterwards.
+  wait_for 10 listens "$ns" "$name" && wait_for 10 in_ns "$ns" wg show "$name" ||
+    fail "$name does not start: $(tail -n 2 "$work/$name.err")"
 }
 # pair <command a> <command b>: namespaces a and b with tunnel addresses 10.9.0.1 and .2, fd00:9::1, ::2.
 pair() {
@@ -302,55 +305,89 @@ test_no_wakeups_without_traffic() {
 
 # paced <bits a second>: bytes that TCP of this rate brings in two seconds.
 paced() { transfer -c 10.9.0.2 -b "$1" -t 2; }
-# loses_little <before> <after>: at most 5 %.
-loses_little() { [ "${2:-0}" -ge $(($1 * 95 / 100)) ] || fail "$2 bytes in the time of $1"; }
+# steady <name of the flood> <command...>: TCP of 200 Mbit/s loses at most 5 % to what the command sends
+# meanwhile. Others use the machine, too: the best of three.
+steady() {
+  local name=$1 try before after=0; shift
+  for try in 1 2 3; do
+    before=$(paced 200M) || continue
+    spawn "$name" "$@"
+    flood=$spawned
+    wait_line 10 "$name" fires || { fail "$name: $(tail -n 1 "$work/$name.err")"; return 1; }
+    after=$(paced 200M) || after=0
+    kill -0 "$flood" 2>/dev/null || { fail "$name ended too early"; return 1; }
+    wait "$flood"
+    echo "# $name: $(head -n 2 "$work/$name.out" | tail -n 1), $after of $before bytes"
+    [ "$after" -ge $((before * 95 / 100)) ] && return 0
+  done
+  fail "$after bytes in the time of $before"
+}
+rss_of_b() {
+  local rss
+  rss=$(awk '/VmHWM/ {print $2}' "/proc/$pid_b/status")
+  [ "${rss:-99999}" -le 8192 ] || fail "peak RSS $rss KB"
+}
 
-# Handshakes with a right mac1 and nothing behind them, at full rate: live sessions go on, and whoever
-# begins anew gets in by its cookie.
+# Handshakes with a right mac1 and nothing behind them, 300 thousand a second: live sessions go on, and
+# whoever begins anew gets in by its cookie.
 test_handshake_flood() {
-  need wg python3 iperf3 || return
+  need wg iperf3 && [ -x "$bin/netns_hostile_tool" ] || { reason=${reason:-"needs the tests' build"}; return 77; }
   pair "$ours" "$ours" || { end_pair; return 1; }
   ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
-  local before after flood rss
-  before=$(paced 200M)
-  spawn flood ip netns exec ${prefix}a python3 "$here/hostile.py" handshakes "$(cat "$work/pubb")" 192.0.2.2 51821 30
+  local flood shoot=(ip netns exec ${prefix}a "$bin/netns_hostile_tool" handshakes "$(cat "$work/pubb")" 192.0.2.2 51821)
+  steady handshakes "${shoot[@]}" 4 300000
+  spawn more "${shoot[@]}" 30 300000
   flood=$spawned
-  after=$(paced 200M) || fail "TCP during the flood"
-  loses_little "$before" "$after"
+  wait_line 10 more fires
   ip -n ${prefix}a link set wga down; ip -n ${prefix}a link set wga up  # a new handshake
   # Two attempts five seconds apart where no message is lost; the line for those without a cookie may be full.
   wait_for 17 in_ns a ping -q -c 1 -W 1 10.9.0.2 || fail "no new session during the flood"
   process_gone "$flood" && fail "the flood ended too early"
   end_process "$flood"
   kill -0 "$pid_b" || fail "engine died"
-  rss=$(awk '/VmHWM/ {print $2}' "/proc/$pid_b/status")
-  echo "# flood: $after of $before bytes, peak RSS $rss KB"
-  [ "$rss" -le 8192 ] || fail "peak RSS $rss KB"
+  ping_from a 10.9.0.2 || fail "no ping afterwards"
+  [ "$(in_ns b wg show wgb peers | wc -l)" = 1 ] || fail "other peers"
+  rss_of_b
   end_pair
   [ -z "$reason" ]
 }
 
-# Forged, cut, lengthened, replayed and oversized transport messages and noise at full rate.
+# Forged, cut, lengthened, replayed, reordered and oversized transport messages and noise, as fast as two
+# cores make them: not a byte of it is counted, nobody's address is believed, and the session goes on.
 test_hostile_datagrams() {
-  need wg python3 iperf3 || return
+  need wg iperf3 && [ -x "$bin/netns_hostile_tool" ] || { reason=${reason:-"needs the tests' build"}; return 77; }
   pair "$ours" "$ours" || { end_pair; return 1; }
   ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
-  local before after hostile rss
-  before=$(paced 200M)
-  spawn pings ip netns exec ${prefix}a ping -q -i 0.02 -c 100 10.9.0.2  # small ones to make others of
-  spawn hostile ip netns exec ${prefix}a python3 "$here/hostile.py" transport wa 192.0.2.2 51821 5
-  hostile=$spawned
-  after=$(paced 200M) || fail "TCP"
-  loses_little "$before" "$after"
-  wait "$hostile"
-  grep -q '^sent' "$work/hostile.out" || fail "nothing was sent: $(tail -n 1 "$work/hostile.err")"
-  ping_from a 10.9.0.2 || fail "no ping afterwards"
-  kill -0 "$pid_b" || fail "engine died"
-  rss=$(awk '/VmHWM/ {print $2}' "/proc/$pid_b/status")
-  echo "# hostile: $(cat "$work/hostile.out"), $after of $before bytes, peak RSS $rss KB"
-  [ "$rss" -le 8192 ] || fail "peak RSS $rss KB"
-  # What was not authentic, or came twice, was not counted; some of the real ones were lost on the way.
+  local flood before after pings shoot=(ip netns exec ${prefix}a "$bin/netns_hostile_tool" transport wa 192.0.2.2 51821)
+  ( for pings in 1 2 3 4; do sleep 0.5; ping_from a 10.9.0.2 15; done ) &  # small ones to make others of
+  pings=$!
+  spawn caught "${shoot[@]}" 4
+  flood=$spawned
+  wait_line 10 caught fires || fail "nothing was caught: $(tail -n 1 "$work/caught.err")"
+  wait $pings
+  # Of the real ones some may have been lost on the way.
   [ "$(counters b | cut -f1)" -le "$(counters a | cut -f2)" ] || fail "counted too much: a $(counters a) b $(counters b)"
+  before=$(counters b)
+  sleep 0.5
+  after=$(counters b)
+  [ "$before" = "$after" ] || fail "counted what was not authentic: $before, then $after"
+  process_gone "$flood" && fail "the flood ended too early"
+  wait "$flood"
+  echo "# hostile: $(sed -n 2p "$work/caught.out")"
+  in_ns b wg show wgb endpoints | grep -q '192.0.2.1:51820$' || fail "endpoint: $(in_ns b wg show wgb endpoints)"
+  kill -0 "$pid_b" || fail "engine died"
+  before=$(($(counters a | cut -f2) - $(counters b | cut -f1)))
+  ping_from a 10.9.0.2 10 || fail "no ping afterwards"
+  after=$(($(counters a | cut -f2) - $(counters b | cut -f1)))
+  [ "$before" = "$after" ] || fail "counters differ by $before, then by $after"
+  if [ -z "$reason" ]; then
+    ( while kill -0 $$ 2>/dev/null && [ ! -e "$work/quiet" ]; do ping_from a 10.9.0.2 10; done ) &
+    pings=$!
+    steady transport "${shoot[@]}" 4 100000
+    : >"$work/quiet"; wait $pings
+    [ "$(counters b | cut -f1)" -le "$(counters a | cut -f2)" ] || fail "counted too much: a $(counters a) b $(counters b)"
+  fi
+  rss_of_b
   end_pair
   [ -z "$reason" ]
 }
@@ -360,7 +397,7 @@ test_malformed_control_text() {
   pair "$ours" "$ours" || { end_pair; return 1; }
   ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
   in_ns a wg showconf wga >"$work/conf"
-  spawn control python3 "$here/hostile.py" control /var/run/wireguard/wga.sock
+  spawn control python3 "$here/hostile.py" /var/run/wireguard/wga.sock
   wait_line 20 control survived || fail "$(cat "$work/control.err")"
   in_ns a timeout 2 wg showconf wga | cmp -s "$work/conf" - || fail "no answer, or another configuration"
   ping_from a 10.9.0.2 || fail "no ping afterwards"
