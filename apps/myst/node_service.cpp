@@ -113,7 +113,7 @@ void NodeService::use_identity(std::optional<Address> id, std::string passphrase
   const Status queued = parts_.keystore.use_or_create(
       id, passphrase, [this, done](const Result<keystore::Keystore::Used>& used) {
         if (!used.ok()) {
-          done(identity_failure(used.error(), "err_to_id_use_or_create"));
+          done(failure(500, "err_to_id_use_or_create", used.error().what));
           return;
         }
         unlocked(used->address);
@@ -180,7 +180,14 @@ void NodeService::export_identity(const Address& id, std::string new_passphrase,
 
 // --- this host
 
-void NodeService::public_ip(int, rest::Done<std::string> done) {
+// There is no proxy at that port: nobody's address to tell.
+bool NodeService::is_idle_proxy(int slot) const {
+  return slot != 0 &&
+         parts_.executor.node().connection(slot).state == core::node::ConnectionState::NotConnected;
+}
+
+void NodeService::public_ip(int slot, rest::Done<std::string> done) {
+  if (is_idle_proxy(slot)) return done(failure(503, "unavailable", "No connection at this port"));
   parts_.facts.public_ip([done](const Result<IpAddress>& ip) {
     if (ip.ok()) {
       done(ip->to_string());
@@ -190,7 +197,8 @@ void NodeService::public_ip(int, rest::Done<std::string> done) {
   });
 }
 
-void NodeService::location(int, rest::Done<rest::Location> done) {
+void NodeService::location(int slot, rest::Done<rest::Location> done) {
+  if (is_idle_proxy(slot)) return done(failure(503, "unavailable", "No connection at this port"));
   parts_.facts.location([done](const Result<discovery::LocationAnswer>& location) {
     if (location.ok()) {
       done(to_rest(*location));

@@ -132,6 +132,7 @@ class NodeService final : public rest::NodeApi {
     Instant at{};
     std::uint64_t sent_bits = 0, received_bits = 0;  // per second
   };
+  bool is_idle_proxy(int slot) const;
   void unlocked(const Address& id);
   rest::IdentityInfo known_identity(const Address& id) const;
   void read_chain_of(const Address& id);

@@ -178,6 +178,9 @@ void NodeService::settle_by(const Address& id, std::vector<Address> hermeses, bo
   if (!parts_.chains.present()) {
     return done(rest::Failure{500, code, "There is nothing to settle: this network has no chain"});
   }
+  if (!parts_.keystore.contains(id)) {
+    return done(rest::Failure{500, code, "The identity is not in the keystore"});
+  }
   for (Address& hermes : hermeses) {
     if (hermes.is_zero()) hermes = parts_.chains.active().hermes;
   }

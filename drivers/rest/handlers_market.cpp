@@ -59,6 +59,12 @@ void send_service(Exchange& exchange, int status, const ServiceInfo& info) {
 }  // namespace
 
 void get_proposals(Api& api, const ExchangePtr& exchange) {
+  const int wanted = core::parse_proposal_query(exchange->query_text()).preset_id;
+  const auto presets = api.node().presets();
+  if (wanted != 0 && std::none_of(presets.begin(), presets.end(),
+                                  [&](const auto& preset) { return preset.id == wanted; })) {
+    return exchange->fail({500, "err_proposals_query", "No such filter preset"});
+  }
   find_proposals(api, exchange, "err_proposals_query", [](Exchange& e, const PricedList& list) {
     std::string body;
     body.reserve(32 + list.size() * 700);

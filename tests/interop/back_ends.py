@@ -40,6 +40,7 @@ running = {}    # name -> process
 kind = None     # which of the above is up
 chain = None    # addresses of the contracts; None: nothing costs anything
 BROKER_PORT = 4222
+more_places = {}  # addresses besides PUBLIC -> country, for back ends that know no others
 tapped = False  # nodes reach the hub through tap.py, which writes down what they say
 
 
@@ -162,7 +163,7 @@ def start_lab(paid):
     env = {'MLAB_REF': folder, 'MLAB_ANVIL': folder, 'MLAB_STATE': folder}
     config = {'host': HUB, 'port': 8080, 'nats': {'host': '127.0.0.1', 'port': 4223}, 'chainId': stand_in.CHAIN_ID, 'hermesUrl': HUB_URL,
               'refDir': folder, 'price': {'hour': str(PRICE[0] if paid else 0), 'gib': str(PRICE[1] if paid else 0)},
-              'fee': str(FEE if paid else 0), 'countries': {PUBLIC[role]: COUNTRY[role] for role in COUNTRY}, 'names': {}}
+              'fee': str(FEE if paid else 0), 'countries': {**{PUBLIC[role]: COUNTRY[role] for role in COUNTRY}, **more_places}, 'names': {}}
     if paid:
         with open(start_chain()) as f:
             operator = '0x' + f.read()
