@@ -180,6 +180,10 @@ void HostFacts::prefetch() {
   network_facts([](const Result<core::node::NetworkFacts>&) {});
 }
 
+void HostFacts::prefetch_address() {
+  public_ip([](const Result<IpAddress>&) {});
+}
+
 void HostFacts::watch_ports() {
   watch_ports_ = true;
   network_facts([](const Result<core::node::NetworkFacts>&) {});

@@ -45,6 +45,7 @@ class HostFacts {
   void location(LocationDone done);
   // Asks for everything that a dial will want, in the background.
   void prefetch();
+  void prefetch_address();
   void forget();  // public address and location; server addresses stay
   // A provider's host: dials are told the port check servers only while a check may succeed.
   void watch_ports();

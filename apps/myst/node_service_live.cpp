@@ -136,6 +136,8 @@ void NodeService::connect_now(rest::ConnectRequest request, rest::Done<rest::Con
   // Answered by ConnectDone, which may come from inside the command.
   const auto slot = request.slot;
   connecting_[slot] = done;
+  // The dial needs it; asked for while proposals are, it costs no time of its own.
+  if (slot == 0) parts_.facts.prefetch_address();
   const Status accepted =
       parts_.executor.run([&](core::Node& n, Now now) { return n.connect(now, options); });
   if (accepted.ok()) return;

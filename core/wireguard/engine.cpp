@@ -183,6 +183,7 @@ void Engine::publish_send_keys(Peer& peer) {
 void Engine::forget_initiation(Peer& peer) {
   if (peer.initiated) indices_.erase(peer.initiated->local_index);
   peer.initiated.reset();
+  peer.twin_at.reset();
   peer.retransmit_at.reset();
   peer.attempts = 0;
 }

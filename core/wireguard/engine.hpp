@@ -71,6 +71,9 @@ class Engine {
     Keypair current, previous, next;
     std::optional<Instant> retransmit_at, zero_at, watch_at;
     std::optional<Instant> speak_at;  // a keepalive that was just configured
+    // The first message of a peer's first handshake, to go out once more as it is.
+    std::optional<Instant> twin_at;
+    Bytes twin;
     Instant persistent_base{};
     Duration answer_jitter{};
     std::deque<Bytes> staged;
@@ -176,6 +179,7 @@ class Engine {
   void run_timers(Now now, Peer& peer);
   void watch(Instant now, Peer& peer);
   void send_keepalive(Now now, Peer& peer);
+  void send_twin(Instant now, Peer& peer, ByteSpan message);
   void sent(Instant now, Peer& peer, bool data);
   void received(Instant now, Peer& peer);
 

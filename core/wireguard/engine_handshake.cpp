@@ -69,6 +69,7 @@ Status Engine::consume_initiation(Now now, const PathAddress& from, ByteSpan mes
   peer->handshake_sent = now.instant;
   peer->cookies.add_macs(now.instant, response);
   queue_small(from, peer, response);
+  send_twin(now.instant, *peer, response);
   sent(now.instant, *peer, false);
   return {};
 }
@@ -120,6 +121,7 @@ Status Engine::consume_cookie(Now now, ByteSpan message) {
   Peer* const peer = by_id(owner->second.peer_id);
   if (peer == nullptr) return Error{Errc::NotFound, 0, "cookie for nobody"};
   MYST_TRY(peer->cookies.consume_reply(now.instant, message));
+  peer->twin_at.reset();  // it would be refused as well
   peer->path->rx_bytes.fetch_add(message.size(), std::memory_order_relaxed);
   return {};
 }
@@ -148,6 +150,7 @@ void Engine::handshake_complete(Now now, Peer& peer, bool had_session) {
   peer.retransmit_at.reset();
   peer.attempts = 0;
   peer.last_handshake = now.wall;
+  peer.twin_at.reset();
   (void)events_.push(Event{peer.remote.public_key, had_session});
 }
 
@@ -162,6 +165,16 @@ void Engine::confirm_next(Now now, Peer& peer) {
   retire_keypair(old);
   handshake_complete(now, peer, had_session);
   if (!peer.staged.empty()) make_ready(peer);
+}
+
+// A lost datagram of a handshake costs Rekey-Timeout, which is much where somebody waits for a
+// first connection. So the same bytes go out once more when nothing has come by then: no further
+// initiation, and whoever got both drops the second one as replayed.
+void Engine::send_twin(Instant now, Peer& peer, ByteSpan message) {
+  peer.twin_at.reset();
+  if (peer.last_handshake) return;
+  peer.twin = to_bytes(message);
+  peer.twin_at = now + kTwinPause;
 }
 
 void Engine::initiate(Now now, Peer& peer, bool retry) {
@@ -193,6 +206,7 @@ void Engine::initiate(Now now, Peer& peer, bool retry) {
   peer.initiated = std::move(state);
   peer.cookies.add_macs(now.instant, message);
   queue_small(*to, &peer, message);
+  if (!retry) send_twin(now.instant, peer, message);
   sent(now.instant, peer, false);
   const Duration jitter{static_cast<Duration::rep>(
       rng_.below(static_cast<std::uint64_t>(kMaxTimeoutJitter.count())))};

@@ -48,7 +48,7 @@ Engine::Deadlines Engine::deadlines(const Peer& peer) const {
 std::optional<Instant> Engine::next_timeout() const {
   std::optional<Instant> next;
   for (const auto& [id, peer] : peers_) {
-    next = earliest(next, earliest(peer->retransmit_at, peer->zero_at));
+    next = earliest(next, earliest(peer->retransmit_at, earliest(peer->zero_at, peer->twin_at)));
     const Deadlines due = deadlines(*peer);
     next = earliest(next, due.persistent);
     if (peer->watch_at) {
@@ -75,6 +75,12 @@ void Engine::send_keepalive(Now now, Peer& peer) {
 void Engine::run_timers(Now now, Peer& peer) {
   const Instant at = now.instant;
   PeerPath& path = *peer.path;
+  if (peer.twin_at && at >= *peer.twin_at) {
+    peer.twin_at.reset();
+    const auto to = path.address.load();
+    if (to) queue_small(*to, &peer, peer.twin);
+    peer.twin.clear();
+  }
   if (peer.retransmit_at && at >= *peer.retransmit_at) {
     peer.retransmit_at.reset();
     if (peer.attempts > kMaxHandshakeAttempts) {

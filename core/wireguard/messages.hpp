@@ -44,6 +44,8 @@ inline constexpr Duration kCookieLatency = std::chrono::seconds{5};
 inline constexpr Duration kLastMinuteAge = kRejectAfterTime - kKeepaliveTimeout - kRekeyTimeout;
 // Not more initiations of one peer are answered than one in this time.
 inline constexpr Duration kInitiationSpacing = std::chrono::milliseconds{20};
+// Not of the paper: to the second copy of a first handshake's message.
+inline constexpr Duration kTwinPause = std::chrono::milliseconds{250};
 
 // The type when the size is possible for it; the reserved bytes must be zero.
 std::optional<MessageType> message_type(ByteSpan message);
