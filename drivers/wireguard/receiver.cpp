@@ -178,9 +178,14 @@ bool Receiver::write_run(Port& port, std::size_t first, Run& run) {
     const PlainPacket& packet = packets_[first + i];
     parts[used++] = {packet.data + run.header_size, packet.size - run.header_size};
   }
-  for (;;) {
+  constexpr unsigned kAttempts = 4;  // the socket's buffer holds what comes meanwhile
+  for (unsigned attempt = 0;; ++attempt) {
     if (::writev(port.tun.get(), parts, used) >= 0) return true;
     if (errno == EINTR) continue;
+    if ((errno == ENOBUFS || errno == ENOMEM || errno == EAGAIN) && attempt < kAttempts) {
+      wait_for_memory(attempt);
+      continue;
+    }
     if (errno == EINVAL && run.count > 1) return false;
     port.counters.tun_errors.fetch_add(run.count, kRelaxed);
     return true;

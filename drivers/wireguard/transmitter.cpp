@@ -125,35 +125,44 @@ void Transmitter::hand_over(Port& port, const Splitter& packet, PeerPath& path) 
   }
 }
 
-int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to) {
+int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to, std::size_t& done) {
   const ByteSpan data(slot_.get(), batch_.used);
   bool forgot_source = false;
-  for (int attempt = 0; attempt < 8; ++attempt) {
+  for (unsigned attempt = 0; attempt < kSendAttempts; ++attempt) {
     const UdpOffload offload = port.send_offload.load(kRelaxed);
     const bool segment = batch_.count > 1 && offload == UdpOffload::Segment &&
                          batch_.stride <= port.segment_limit.load(kRelaxed);
+    const std::size_t before = done;
     int error = 0;
     if (batch_.count == 1 || segment) {
       error = send_datagrams(fd, to, data, batch_.stride);
+      if (error == 0) done = data.size();
     } else if (offload != UdpOffload::None) {
-      error = send_datagrams_singly(fd, to, data, batch_.stride);
+      std::size_t sent = 0;
+      error = send_datagrams_singly(fd, to, data.subspan(done), batch_.stride, sent);
+      done += sent;
     } else {
-      for (std::size_t at = 0; at < data.size() && error == 0; at += batch_.stride) {
-        const std::size_t size = std::min(batch_.stride, data.size() - at);
-        error = send_datagrams(fd, to, data.subspan(at, size), 0);
+      while (done < data.size() && error == 0) {
+        const std::size_t size = std::min(batch_.stride, data.size() - done);
+        error = send_datagrams(fd, to, data.subspan(done, size), 0);
+        if (error == 0) done += size;
       }
     }
+    if (done != before) attempt = 0;
     switch (error) {
       case 0:
         return 0;
-      case EAGAIN:
-      case ENOBUFS: {
+      case EAGAIN: {
         // The kernel's queue is full. Not reading the tun meanwhile makes its qdisc drop, which is
         // what slows the senders down.
         pollfd wait{fd, POLLOUT, 0};
         (void)::poll(&wait, 1, 100);
         continue;
       }
+      case ENOBUFS:
+      case ENOMEM:
+        wait_for_memory(attempt);
+        continue;
       case EINTR:
         continue;
       case EINVAL:
@@ -201,9 +210,10 @@ void Transmitter::flush(Port& port) {
   auto to = path.address.load();
   const Sockets* const sockets = port.sockets.load(std::memory_order_seq_cst);
   const int fd = to && sockets != nullptr ? sockets->of(to->remote.ip.is_v6()) : -1;
-  const int error = fd < 0 ? EDESTADDRREQ : send(port, fd, path, *to);
-  if (error == 0) {
-    path.tx_bytes.fetch_add(batch_.used, kRelaxed);
+  std::size_t done = 0;
+  const int error = fd < 0 ? EDESTADDRREQ : send(port, fd, path, *to, done);
+  if (done != 0) {
+    path.tx_bytes.fetch_add(done, kRelaxed);
     std::uint32_t wants = note_sent(path, now_, true);
     if (send_key_use(key, now_) == KeyUse::Aging &&
         now_ - key.asked >= core::wireguard::kRekeyTimeout.count()) {
@@ -211,8 +221,9 @@ void Transmitter::flush(Port& port) {
       wants |= core::wireguard::kWantHandshake;
     }
     if (wants != 0) plane_.want(path, wants);
-  } else {
-    port.counters.send_errors.fetch_add(batch_.count, kRelaxed);
+  }
+  if (error != 0) {
+    port.counters.send_errors.fetch_add(batch_.count - done / batch_.stride, kRelaxed);
   }
   batch_ = Batch{};
 }

@@ -26,6 +26,7 @@ class Transmitter {
   static constexpr std::size_t kMaxBatchBytes = 65507;  // the largest UDP payload over IPv4
   static constexpr unsigned kMaxBatch = 64;             // UDP_MAX_SEGMENTS of kernels before 6.9
   static constexpr unsigned kReadBudget = 64;
+  static constexpr unsigned kSendAttempts = 8;  // without any progress
 
   // Messages in slot_ that go to one peer by one key.
   struct Batch {
@@ -40,7 +41,9 @@ class Transmitter {
   void hand_over(Port& port, const core::wireguard::Splitter& packet,
                  core::wireguard::PeerPath& path);
   void flush(Port& port);
-  int send(Port& port, int fd, core::wireguard::PeerPath& path, core::wireguard::PathAddress& to);
+  // 0 or errno; done: bytes of the messages that left, none of them twice.
+  int send(Port& port, int fd, core::wireguard::PeerPath& path, core::wireguard::PathAddress& to,
+           std::size_t& done);
 
   DataPlane& plane_;
   BulkAead aead_;

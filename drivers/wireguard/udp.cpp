@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <poll.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstring>
@@ -224,7 +224,9 @@ int send_datagrams(int fd, const PathAddress& to, ByteSpan data, std::size_t seg
   return ::sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 
-int send_datagrams_singly(int fd, const PathAddress& to, ByteSpan data, std::size_t segment) {
+int send_datagrams_singly(int fd, const PathAddress& to, ByteSpan data, std::size_t segment,
+                          std::size_t& sent) {
+  sent = 0;
   Destination destination(to, 0);
   if (segment == 0) segment = data.size();
   mmsghdr messages[kMaxDatagrams] = {};
@@ -237,20 +239,19 @@ int send_datagrams_singly(int fd, const PathAddress& to, ByteSpan data, std::siz
     messages[count].msg_hdr.msg_iov = &parts[count];
     messages[count].msg_hdr.msg_iovlen = 1;
   }
-  for (unsigned sent = 0; sent < count;) {
-    const int now = ::sendmmsg(fd, messages + sent, count - sent, MSG_NOSIGNAL);
-    if (now > 0) {
-      sent += static_cast<unsigned>(now);
-      continue;
-    }
-    const int error = errno;
-    if ((error == EAGAIN || error == ENOBUFS) && sent != 0) {
-      pollfd wait{fd, POLLOUT, 0};
-      if (::poll(&wait, 1, 100) == 1) continue;
-    }
-    return error;
+  for (unsigned gone = 0; gone < count;) {
+    const int now = ::sendmmsg(fd, messages + gone, count - gone, MSG_NOSIGNAL);
+    if (now <= 0) return errno;
+    gone += static_cast<unsigned>(now);
+    sent = std::min(gone * segment, data.size());
   }
   return 0;
+}
+
+void wait_for_memory(unsigned attempt) {
+  constexpr long kFirst = 250000;
+  const timespec pause{0, kFirst << std::min(attempt, 6u)};
+  (void)::nanosleep(&pause, nullptr);
 }
 
 std::optional<Received> receive_datagrams(int fd, MutableByteSpan buffer) {

@@ -46,8 +46,13 @@ Result<SocketPair> adopt_socket(platform::UniqueFd fd, const SocketOptions& opti
 // One sendmsg: `data` as datagrams of `segment` bytes, the last may be shorter; segment 0 or not
 // below the size: one datagram. 0 or errno.
 int send_datagrams(int fd, const PathAddress& to, ByteSpan data, std::size_t segment);
-// The same as one sendmmsg, for sockets without UDP_SEGMENT. At most 64 datagrams.
-int send_datagrams_singly(int fd, const PathAddress& to, ByteSpan data, std::size_t segment);
+// The same as one sendmmsg, for sockets without UDP_SEGMENT. At most 64 datagrams; `sent`: bytes of
+// those that left, also after an error.
+int send_datagrams_singly(int fd, const PathAddress& to, ByteSpan data, std::size_t segment,
+                          std::size_t& sent);
+// After ENOBUFS and the like, which no poll tells the end of: 0.25 ms, twice as long each further
+// time, 16 ms at most.
+void wait_for_memory(unsigned attempt);
 
 struct Received {
   std::size_t size = 0;

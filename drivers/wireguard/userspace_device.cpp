@@ -397,6 +397,12 @@ bool UserspaceDevice::transmit(const Engine::Transmit& out) {
   if (fd < 0 || is_down_) return false;
   const ByteSpan data(plane_.scratch().data(), out.size);
   int error = send_datagrams(fd, out.to, data, 0);
+  // A lost handshake costs Rekey-Timeout. A cookie is not worth the loop's time.
+  for (unsigned attempt = 0;
+       attempt < 6 && out.path != nullptr && (error == ENOBUFS || error == ENOMEM); ++attempt) {
+    wait_for_memory(attempt);
+    error = send_datagrams(fd, out.to, data, 0);
+  }
   if (error != 0 && out.to.local && out.path != nullptr) {
     out.path->address.forget_source();
     PathAddress again = out.to;

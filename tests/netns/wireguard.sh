@@ -175,6 +175,67 @@ test_link_slower_than_its_sender() {
   [ -z "$reason" ]
 }
 
+# a's engine under enobufs_tool: short_of_buffers <kinds> <every> <burst>.
+short_of_buffers() {
+  need wg iperf3 ping && [ -x "$bin/netns_enobufs_tool" ] || { reason=${reason:-"needs the tests' build"}; return 77; }
+  pair "$bin/netns_enobufs_tool $* $ours" "$ours" || { end_pair; return 1; }
+}
+failed_calls() {  # of enobufs_tool
+  local before; before=$(wc -l <"$work/wga.out")
+  kill -USR1 "$pid_a"
+  wait_for 5 eval '[ "$(wc -l <"$work/wga.out")" -gt '"$before"' ]'
+  tail -n 1 "$work/wga.out"
+}
+# Bursts of failures that end: nothing is lost, nothing goes twice, on the rung given by the environment.
+loses_nothing_for_want_of_buffers() {
+  local bytes before after
+  in_ns a ping -q -c 40 -i 0.02 -s 1300 10.9.0.2 >"$work/ping" || fail "no ping"
+  grep -q ' 0% packet loss' "$work/ping" || fail "lost: $(grep loss "$work/ping")"
+  bytes=$(transfer -c 10.9.0.2 -n 5M -P 2) || fail "TCP"
+  [ "${bytes:-0}" -ge 2000000 ] || fail "TCP: ${bytes:-0} bytes"
+  bytes=$(transfer -c 10.9.0.2 -u -b 5M -l 1300 -t 1) || fail "UDP"
+  wait_for 5 counters_agree || fail "counters differ: a $(counters a) b $(counters b)"
+  failed_calls | grep -qE 'failed [1-9][0-9]' || fail "hardly a call failed: $(failed_calls)"
+  [ -z "$reason" ]
+}
+test_enobufs_loses_nothing() {
+  local rung code=0
+  for rung in segment many none; do
+    export MYST_WG_UDP=$rung
+    short_of_buffers s 3 5 && loses_nothing_for_want_of_buffers || code=$?
+    end_pair
+    [ -z "$reason" ] || { reason="$rung: $reason"; break; }
+  done
+  unset MYST_WG_UDP
+  return $code
+}
+test_enobufs_of_the_tun_loses_nothing() {
+  short_of_buffers w 3 3 && loses_nothing_for_want_of_buffers; local code=$?
+  end_pair; return $code
+}
+# No buffers for two seconds: no more than some calls and little CPU time, and then all goes on.
+test_enobufs_for_long_does_not_spin() {
+  short_of_buffers s 0 0 || return
+  local engine before after calls
+  engine=$(pgrep -P "$pid_a")
+  ping_from a 10.9.0.2 || fail "no ping"
+  kill -USR2 "$pid_a"
+  cpu_ticks() { awk '{print $14 + $15}' "/proc/$engine/stat"; }
+  before=$(cpu_ticks)
+  in_ns a ping -q -c 400 -i 0.005 -W 1 10.9.0.2 >/dev/null && fail "answered without buffers"
+  after=$(cpu_ticks)
+  calls=$(failed_calls | awk '{print $4}')
+  echo "# no buffers for 2 s: $calls calls, $(((after - before) * 10)) ms of CPU time"
+  [ "${calls:-9999}" -le 1000 ] || fail "$calls calls"
+  [ "${calls:-0}" -ge 1 ] || fail "no call at all"
+  [ $((after - before)) -le 20 ] || fail "$((after - before)) ticks of CPU time"
+  kill -USR2 "$pid_a"
+  wait_for 7 in_ns a ping -q -c 1 -W 1 10.9.0.2 || fail "no ping afterwards"
+  in_ns a ping -q -c 20 -i 0.02 10.9.0.2 | grep -q ' 0% packet loss' || fail "still losing"
+  end_pair
+  [ -z "$reason" ]
+}
+
 test_mtu_changes_under_way() {
   need wg iperf3 ping || return
   pair "$ours" "$ours" || { end_pair; return 1; }

@@ -103,9 +103,11 @@ TEST_P(Sending, OneSlotArrivesAsItsDatagrams) {
                        IpAddress::v4(127, 0, 0, 1), 0};
   Bytes data(1000 * 7 + 300);
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::uint8_t>(i / 1000);
+  std::size_t sent = GetParam() ? data.size() : 0;
   const int error = GetParam() ? send_datagrams(from.get(), to, data, 1000)
-                               : send_datagrams_singly(from.get(), to, data, 1000);
+                               : send_datagrams_singly(from.get(), to, data, 1000, sent);
   ASSERT_EQ(error, 0);
+  EXPECT_EQ(sent, data.size());
   Bytes buffer(65536), all;
   while (all.size() < data.size()) {
     const auto got = wait_and_receive(to_pair->v4.get(), buffer);
