@@ -63,6 +63,16 @@ std::variant<std::unique_ptr<Hub>, Hub::StartError> Hub::start(platform::Loop& l
   return hub;
 }
 
+std::vector<RouteName> Hub::routes() {
+  std::vector<RouteName> out = HttpApi::routes();
+  for (const std::vector<RouteName>& more :
+       {HermesService::routes(), TransactorService::routes()}) {
+    out.insert(out.end(), more.begin(), more.end());
+  }
+  out.push_back({"GET", Observer::kPath});
+  return out;
+}
+
 std::optional<std::string> Hub::open_all() {
   if (auto problem = load_places(locations_)) return problem;
   if (!options_.policies_dir.empty()) {
@@ -88,7 +98,7 @@ std::optional<std::string> Hub::open_all() {
   platform::HttpServer::Options http;
   http.local = {options_.listen, options_.http_port};
   http.max_connections = kMaxHttpConnections;
-  http.max_body_bytes = 256 * 1024;
+  http.max_body_bytes = kMaxBody;
   auto server = platform::HttpServer::listen(
       loop_, http,
       [this](const platform::HttpRequest& request, const platform::HttpExchangePtr& exchange) {

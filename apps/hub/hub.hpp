@@ -36,6 +36,10 @@ class Hub {
   };
   static std::variant<std::unique_ptr<Hub>, StartError> start(platform::Loop& loop, Rng& rng,
                                                               const Options& options, Log log);
+  // Every call that is served over HTTP.
+  static std::vector<RouteName> routes();
+  static constexpr std::size_t kMaxBody = 256 * 1024;  // of an HTTP request
+
   ~Hub();
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;

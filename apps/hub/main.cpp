@@ -37,6 +37,12 @@ int main(int argc, char** argv) {
     std::puts("myst-hub 0.1.0");
     return 0;
   }
+  if (std::holds_alternative<hub::RoutesWanted>(parsed)) {
+    for (const hub::RouteName& route : hub::Hub::routes()) {
+      std::printf("%s %s\n", route.method.c_str(), route.pattern.c_str());
+    }
+    return 0;
+  }
   if (const auto* error = std::get_if<hub::UsageError>(&parsed)) {
     std::fprintf(stderr, "myst-hub: %s\n", error->line.c_str());
     return 1;

@@ -6,6 +6,7 @@
 
 #include "apps/hub/key_file.hpp"
 #include "core/base/text.hpp"
+#include "core/hub/hermes/pruning.hpp"
 #include "core/hub/transactor/gas_fees.hpp"
 #include "core/payment/channel.hpp"
 #include "drivers/postgres/hermes_ledger.hpp"
@@ -18,6 +19,9 @@ namespace {
 constexpr Duration kVerifyAgain = std::chrono::seconds{10};
 constexpr Duration kGasInterval = std::chrono::minutes{1};
 constexpr std::size_t kMaxContractsFile = 64 * 1024;
+// Old agreements are looked for that often, and so many are rolled up at a time.
+constexpr Duration kRollUp = std::chrono::hours{6}, kRollUpSoon = std::chrono::minutes{1};
+constexpr std::size_t kRollUpAtOnce = 2000;
 
 }  // namespace
 
@@ -26,7 +30,8 @@ Money::Money(platform::Loop& loop, const Options& options, Log log)
       options_(options),
       log_(std::move(log)),
       verify_timer_(loop, [this] { verify_operator(); }),
-      gas_timer_(loop, [this] { follow_gas(); }) {}
+      gas_timer_(loop, [this] { follow_gas(); }),
+      roll_up_timer_(loop, [this] { roll_up(); }) {}
 
 std::variant<std::unique_ptr<Money>, std::string> Money::start(platform::Loop& loop,
                                                                const Options& options, Log log) {
@@ -55,6 +60,7 @@ std::optional<std::string> Money::open() {
   if (!options_.hermes_key_file.empty()) {
     if (auto problem = open_hermes()) return problem;
   }
+  if (hermes_ != nullptr) roll_up_timer_.arm_in(kRollUpSoon);
   if (!options_.transactor_key_file.empty()) {
     if (auto problem = open_transactor()) return problem;
   }
@@ -240,6 +246,27 @@ void Money::operator_told(const ChainContracts& contracts, const Result<Address>
     return;
   }
   if (--unverified_ == 0 && !wrong_key_) hermes_problem_.clear();
+}
+
+void Money::roll_up() {
+  roll_up_timer_.arm_in(kRollUp);
+  const WallTime now = loop_.now().wall;
+  const WallTime before =
+      now - std::chrono::duration_cast<WallTime::duration>(options_.keep_agreements);
+  using Rolled = Result<std::size_t>;
+  const Status queued = hermes_->with_ledger<Rolled>(
+      [before, now](core::hermes::Ledger& ledger) {
+        return core::hermes::roll_up(ledger, before, now, kRollUpAtOnce);
+      },
+      [this](const Rolled& rolled) {
+        if (!rolled.ok()) {
+          log_(Level::Warning, std::string("old agreements stay: ") + rolled.error().what);
+        } else if (*rolled > 0) {
+          log_(Level::Info, std::to_string(*rolled) + " old agreements rolled up");
+          if (*rolled == kRollUpAtOnce) roll_up_timer_.arm_in(kRollUpSoon);
+        }
+      });
+  if (!queued.ok()) roll_up_timer_.arm_in(kRollUpSoon);
 }
 
 bool Money::handle(const platform::HttpRequest& request,

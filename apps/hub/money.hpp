@@ -50,6 +50,7 @@ class Money {
   core::transactor::Terms transactor_terms() const;
   void learn_operators();
   void follow_gas();
+  void roll_up();
   // A promise signed by somebody else than the contract's operator is worth nothing.
   void verify_operator();
   void operator_told(const ChainContracts& contracts, const Result<Address>& found);
@@ -65,7 +66,7 @@ class Money {
   std::size_t unverified_ = 0;  // chains whose Hermes contract has not named its operator yet
   bool wrong_key_ = false;
   std::string hermes_problem_;
-  platform::Timer verify_timer_, gas_timer_;
+  platform::Timer verify_timer_, gas_timer_, roll_up_timer_;
   std::optional<LocalSigner> transactor_key_;
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<TransactorService> transactor_;

@@ -162,6 +162,13 @@ std::function<Problem(Options&, const std::string&)> gas(Wei chain::FeePolicy::*
   };
 }
 
+Problem set_keep_agreements(Options& options, const std::string& value) {
+  const auto number = parse_decimal(value);
+  if (!number || *number < 7 || *number > 36500) return "is no number of days from 7 to 36500";
+  options.keep_agreements = std::chrono::hours{24 * *number};
+  return {};
+}
+
 Problem set_cash_interval(Options& options, const std::string& value) {
   const auto number = parse_decimal(value);
   if (!number || *number == 0 || *number > 86400) return "is not a number of seconds up to 86400";
@@ -278,6 +285,9 @@ const std::vector<Flag>& flags() {
       {"--cash-threshold", "WEI",
        "Hermes cashes a consumer's promises from that on (default: 0.1 MYST)",
        wei(&Options::cash_threshold)},
+      {"--keep-agreements", "DAYS",
+       "rolls up agreements untouched for that long in Hermes' ledger (default: 90)",
+       set_keep_agreements},
       {"--cash-interval", "SECONDS", "and looks for them that often (default: 600)",
        set_cash_interval},
       {"--price", "RULE",
@@ -324,6 +334,7 @@ ParsedOptions parse_options(const std::vector<std::string>& words) {
     const std::string& word = words[i];
     if (word == "--help" || word == "-h") return HelpWanted{};
     if (word == "--version") return VersionWanted{};
+    if (word == "--routes") return RoutesWanted{};
     if (!word.empty() && word[0] == '{') {
       if (const Problem problem = apply_json(options, word))
         return UsageError{"settings: " + *problem};
@@ -376,7 +387,7 @@ std::string help_text() {
     out += left + " " + flag.help + "\n";
   }
   out +=
-      "  --version, --help\n"
+      "  --version, --help, --routes       the last one lists every call that is served over HTTP\n"
       "A JSON object "
       "{\"host\",\"port\",\"nats\":{\"host\",\"port\"},\"countries\":{\"IP\":\"CC\"}} sets the "
       "same.\n"

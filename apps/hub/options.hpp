@@ -55,16 +55,18 @@ struct Options {
   std::uint64_t confirmations = 1;           // until a transaction counts
   Wei cash_threshold{100000000000000000};    // of one consumer: 0.1 MYST
   Duration cash_interval = std::chrono::minutes{10};
+  std::chrono::hours keep_agreements{24 * 90};
   std::vector<core::PriceBoard::Rule> prices;  // none: everything is free
   std::string prices_file;                     // further rules, read again at SIGHUP
 };
 
 struct HelpWanted {};
 struct VersionWanted {};
+struct RoutesWanted {};
 struct UsageError {
   std::string line;  // one sentence, names the flag
 };
-using ParsedOptions = std::variant<Options, HelpWanted, VersionWanted, UsageError>;
+using ParsedOptions = std::variant<Options, HelpWanted, VersionWanted, RoutesWanted, UsageError>;
 
 ParsedOptions parse_options(const std::vector<std::string>& words);
 std::string help_text();

@@ -163,9 +163,7 @@ const TransactorService::Route TransactorService::kRoutes[] = {
        self.take(transactor::read_decrease_stake(call.request.body), call, false);
      }},
     {"POST", "channel/open",
-     [](TransactorService& self, const Call& call) {
-       self.take(transactor::read_open_channel(call.request.body), call, false);
-     }},
+     [](TransactorService& self, const Call& call) { self.open_channel(call); }},
     {"POST", "channel/status",
      [](TransactorService& self, const Call& call) {
        self.get_channel_status(call.request.body, call.exchange);
@@ -176,6 +174,35 @@ std::vector<RouteName> TransactorService::routes() {
   std::vector<RouteName> out;
   add_names(out, kBase, kRoutes);
   return out;
+}
+
+// Any signature is somebody's: whether the registry knows who that is has to be asked before there
+// is a task. While the chain does not answer, the task asks itself later.
+void TransactorService::open_channel(const Call& call) {
+  const auto request = transactor::read_open_channel(call.request.body);
+  if (!request.ok()) {
+    return respond(call.exchange, malformed(request.error()), call.request.path);
+  }
+  auto made = core::transactor::make_task(options_.terms, *request, loop_.now().wall);
+  if (const auto* refusal = std::get_if<Refusal>(&made)) {
+    return respond(call.exchange, *refusal, call.request.path);
+  }
+  const Task& task = std::get<Task>(made);
+  Machine::Question question;
+  question.chain = task.chain;
+  question.ask = Machine::AskOpen{task.identity, task.channel};
+  chain_.ask(question, [weak = std::weak_ptr(self_), request = *request, exchange = call.exchange,
+                        path = call.request.path](const Result<Machine::ChainAnswer>& answer) {
+    const auto self = weak.lock();
+    if (self == nullptr || *self == nullptr) return;
+    const auto* known = answer.ok() ? std::get_if<Machine::Open>(&*answer) : nullptr;
+    if (known != nullptr && !known->registered) {
+      return respond(exchange,
+                     {400, "invalid_signature", "not signed by an identity that is registered"},
+                     path);
+    }
+    (*self)->submit(request, exchange, path, false);
+  });
 }
 
 void TransactorService::get_eligible(const Call& call) {

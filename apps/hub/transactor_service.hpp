@@ -95,6 +95,7 @@ class TransactorService {
   void get_fee(const Call& call, Member fee);
   void get_fees(const Call& call);
   void get_eligible(const Call& call);
+  void open_channel(const Call& call);
   void get_queue_entry(std::string id, const platform::HttpExchangePtr& exchange);
   void get_registrations(const Address& identity, const platform::HttpExchangePtr& exchange);
   void get_channel_status(const std::string& body, const platform::HttpExchangePtr& exchange);

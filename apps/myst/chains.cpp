@@ -231,12 +231,43 @@ void Chains::implementation_of(const Chain& chain, const Address& hermes, Callba
 void Chains::consumer_channel(const Address& identity, const Address& hermes,
                               Callback<Address> done) {
   if (!present()) return done(kNoChain);
-  implementation_of(*active_, hermes,
-                    [identity, hermes, registry = active_->registry,
+  consumer_channel(active_->id, identity, hermes, std::move(done));
+}
+
+void Chains::consumer_channel(std::uint64_t chain, const Address& identity, const Address& hermes,
+                              Callback<Address> done) {
+  const Chain* on = find(chain);
+  if (on == nullptr) return done(kNoChain);
+  implementation_of(*on, hermes,
+                    [identity, hermes, registry = on->registry,
                      done = std::move(done)](const Result<Address>& code) {
                       if (!code.ok()) return done(code.error());
                       done(payment::consumer_channel(identity, hermes, registry, *code));
                     });
+}
+
+void Chains::is_own_channel(const Address& identity, const Address& wallet, Callback<bool> done) {
+  if (!present()) return done(kNoChain);
+  auto hermeses = std::make_shared<std::vector<Address>>(active_->known_hermeses);
+  hermeses->push_back(active_->hermes);  // the first to be looked at: nobody is asked about it
+  compare_channels(std::move(hermeses), identity, wallet, std::move(done));
+}
+
+void Chains::compare_channels(std::shared_ptr<std::vector<Address>> hermeses,
+                              const Address& identity, const Address& wallet, Callback<bool> done) {
+  if (hermeses->empty()) return done(false);
+  const Address hermes = hermeses->back();
+  hermeses->pop_back();
+  consumer_channel(identity, hermes,
+                   [this, hermeses, identity, wallet, done](const Result<Address>& channel) {
+                     if (channel.ok() && *channel == wallet) return done(true);
+                     // With a Hermes that is not on the chain there are no channels.
+                     const Errc why = channel.ok() ? Errc::NotFound : channel.error().code;
+                     if (why != Errc::NotFound && why != Errc::Rejected) {
+                       return done(channel.error());
+                     }
+                     compare_channels(hermeses, identity, wallet, done);
+                   });
 }
 
 void Chains::channel_state(const Address& identity, const Address& hermes,
@@ -392,12 +423,12 @@ void Chains::read_watched() {
 
 // --- others
 
-void Chains::check_hermes(const Address& hermes, std::function<void(Status)> done) {
+void Chains::check_hermes(const Address& hermes, Callback<Address> done) {
   if (!present()) return done(kNoChain);
   const auto known = hermeses_.find(hermes);
   if (known != hermeses_.end() &&
       loop_.instant() - known->second.read_at < config_.hermes_recheck) {
-    return done(known->second.status);
+    return done(known->second.implementation);
   }
   struct Three {
     int missing = 3;
@@ -422,9 +453,15 @@ void Chains::check_hermes(const Address& hermes, std::function<void(Status)> don
     } else if (three->fee.per_10000 > config_.max_hermes_fee) {
       verdict = Error{Errc::Rejected, three->fee.per_10000, "the fee of the hermes is too high"};
     }
-    keep_bounded(hermeses_);
-    hermeses_.insert_or_assign(hermes, HermesVerdict{verdict, loop_.instant()});
-    done(verdict);
+    const auto keep = [this, hermes, done](const Result<Address>& found) {
+      keep_bounded(hermeses_);
+      hermeses_.insert_or_assign(hermes, HermesVerdict{found, loop_.instant()});
+      done(found);
+    };
+    if (!verdict.ok()) return keep(verdict.error());
+    implementation_of(*active_, hermes, [done, keep](const Result<Address>& code) {
+      code.ok() ? keep(*code) : done(code.error());
+    });
   };
   const auto failed = [three](const Error& error) {
     // A definite answer counts more than one that did not come.

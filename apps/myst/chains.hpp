@@ -72,8 +72,12 @@ class Chains {
 
   // --- consumer channels
   // With the implementation of that Hermes, read once from its registry when it is not the active
-  // one.
+  // one. On the active chain, and on any.
   void consumer_channel(const Address& identity, const Address& hermes, Callback<Address> done);
+  void consumer_channel(std::uint64_t chain, const Address& identity, const Address& hermes,
+                        Callback<Address> done);
+  // Whether `wallet` is the identity's channel with the active Hermes or another known one.
+  void is_own_channel(const Address& identity, const Address& wallet, Callback<bool> done);
   struct ChannelState {
     Address channel;
     bool deployed = false;
@@ -98,8 +102,9 @@ class Chains {
   void on_balance(std::function<void(const Address&)> callback);  // it has changed
 
   // --- others
-  // Rejected: no Hermes, not active, or its fee is above the owner's limit.
-  void check_hermes(const Address& hermes, std::function<void(Status)> done);
+  // The implementation of its consumer channels. Rejected: no Hermes, not active, or its fee is
+  // above the owner's limit.
+  void check_hermes(const Address& hermes, Callback<Address> done);
   void beneficiary(const Address& identity, Callback<Address> done);
   // Provider's channel with a Hermes, pending transactions included.
   void provider_channel(const Address& identity, const Address& hermes,
@@ -119,6 +124,8 @@ class Chains {
   storage::RegistrationStore::Key key_of(const Address& identity) const;
   void ask_registry(const Address& identity, chain::RegistrationState stored,
                     Callback<chain::RegistrationState> done);
+  void compare_channels(std::shared_ptr<std::vector<Address>> hermeses, const Address& identity,
+                        const Address& wallet, Callback<bool> done);
   void implementation_of(const Chain& chain, const Address& hermes, Callback<Address> done);
   void read_channel(const Chain& chain, const Address& channel, Callback<ChannelState> done);
 
@@ -141,7 +148,7 @@ class Chains {
   std::map<IdentityAndHermes, ChannelState> channels_;
   std::map<Address, Wei> balances_, stakes_;
   struct HermesVerdict {
-    Status status;
+    Result<Address> implementation;
     Instant read_at;
   };
   std::map<Address, HermesVerdict> hermeses_;

@@ -276,9 +276,9 @@ void Executor::execute(core::node::CheckBalance&& action) {
       });
 }
 void Executor::execute(core::node::CheckHermes&& action) {
-  parts_.chains.check_hermes(action.hermes, [this, id = action.id](const Status& status) {
-    if (!status.ok()) log_failure("hermes not accepted", status.error());
-    answer_status(id, status);
+  parts_.chains.check_hermes(action.hermes, [this, id = action.id](Result<Address> found) {
+    if (!found.ok()) log_failure("hermes not accepted", found.error());
+    answerer<Address>(id)(std::move(found));
   });
 }
 void Executor::execute(core::node::RequestPromise&& action) {

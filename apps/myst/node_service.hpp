@@ -90,6 +90,7 @@ class NodeService final : public rest::NodeApi {
   rest::BeneficiaryChange beneficiary_change(const Address& id) const override;
   void eligible(std::optional<Address> id, rest::Done<bool> done) override;
   void fees(std::optional<std::int64_t> chain, rest::Done<rest::FeeReport> done) override;
+  void token_reward(std::string token, rest::Done<Wei> done) override;
   void settlements(rest::SettlementFilter filter, std::uint32_t limit, std::uint64_t offset,
                    rest::Done<rest::SettlementPage> done) override;
 

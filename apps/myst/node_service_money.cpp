@@ -46,8 +46,9 @@ rest::IdentityInfo NodeService::known_identity(const Address& id) const {
       payment::consumer_channel(id, chain.hermes, chain.registry, chain.channel_implementation);
   info.balance = parts_.chains.known_balance(id).value_or(Wei());
   info.stake = parts_.chains.known_stake(id).value_or(Wei());
-  for (const auto& [hermes, earnings] : parts_.treasurer.earnings(id)) {
+  for (const auto& [hermes, earnings, in_settlement] : parts_.treasurer.earnings(id)) {
     info.per_hermes.push_back({hermes, earnings.unsettled(), earnings.lifetime()});
+    info.in_settlement = Wei::saturating_add(info.in_settlement, in_settlement);
     info.earnings = Wei::saturating_add(info.earnings, earnings.unsettled());
     info.earnings_total = Wei::saturating_add(info.earnings_total, earnings.lifetime());
   }
@@ -115,14 +116,11 @@ void NodeService::beneficiary(const Address& id, rest::Done<rest::Beneficiary> d
       return done(chain_failure("err_beneficiary_get", "Failed to read the beneficiary",
                                 beneficiary.error()));
     }
-    const Chains::Chain& chain = parts_.chains.active();
-    std::vector<Address> hermeses = chain.known_hermeses;
-    hermeses.push_back(chain.hermes);
-    const bool own = std::any_of(hermeses.begin(), hermeses.end(), [&](const Address& hermes) {
-      return *beneficiary ==
-             payment::consumer_channel(id, hermes, chain.registry, chain.channel_implementation);
-    });
-    done(rest::Beneficiary{*beneficiary, own});
+    parts_.chains.is_own_channel(id, *beneficiary,
+                                 [wallet = *beneficiary, done](const Result<bool>& own) {
+                                   // Not known: what is read of the active Hermes says no.
+                                   done(rest::Beneficiary{wallet, own.ok() && *own});
+                                 });
   });
 }
 
@@ -301,6 +299,23 @@ void NodeService::eligible(std::optional<Address> id, rest::Done<bool> done) {
   };
   if (id) return transactor.eligible(*id, told);
   transactor.provider_eligible(told);
+}
+
+void NodeService::token_reward(std::string token, rest::Done<Wei> done) {
+  constexpr const char* kFailed = "err_affiliator_failed";
+  const std::string affiliator = parts_.config.text("affiliator.address");
+  if (affiliator.empty()) {
+    return done(rest::Failure{500, kFailed, "This network has no affiliator"});
+  }
+  transactor::Client& client = parts_.treasurer.transactor();
+  client.token_reward(affiliator, token, [&client, done](const Result<Wei>& reward) {
+    if (reward.ok()) return done(*reward);
+    if (reward.error().code == Errc::NotFound) {
+      return done(
+          rest::Failure{500, "err_affiliator_no_reward", "There is no reward for this token"});
+    }
+    done(rest::Failure{500, kFailed, "The reward is not known: " + client.last_problem()});
+  });
 }
 
 void NodeService::fees(std::optional<std::int64_t> chain, rest::Done<rest::FeeReport> done) {

@@ -377,6 +377,19 @@ void Treasurer::execute(ReadPurse&& action) {
                 });
 }
 
+void Treasurer::execute(FindChannel&& action) {
+  chains_.consumer_channel(action.chain, action.identity, action.hermes,
+                           answerer<Address>(action.id));
+}
+
+void Treasurer::execute(CheckOwnChannel&& action) {
+  chains_.is_own_channel(action.identity, action.wallet,
+                         [this, id = action.id](const Result<bool>& own) {
+                           if (!own.ok()) return answer(id, Result<Outcome>(own.error()));
+                           answer(id, Outcome(Yes{*own}));
+                         });
+}
+
 void Treasurer::execute(ReadHermesFee&& action) {
   ethereum::Reader* reader = chains_.reader(action.chain);
   if (reader == nullptr) return answer(action.id, Result<Outcome>(kNoChain));

@@ -118,6 +118,8 @@ class Treasurer {
   void execute(core::money::EndWithdrawal&& action);
   void execute(core::money::LoadWithdrawals&& action);
   void execute(core::money::LoadPromised&& action);
+  void execute(core::money::FindChannel&& action);
+  void execute(core::money::CheckOwnChannel&& action);
   void execute(core::money::ReadHermesFee&& action);
   void execute(core::money::ReadBeneficiary&& action);
   void execute(core::money::ReadRegistryNonce&& action);

@@ -54,6 +54,19 @@ struct ReadPurse {
   std::uint64_t chain = 0;
   Address identity, hermes;
 };
+// The consumer channel of that identity with that Hermes, by the implementation which that Hermes
+// has. Answer: Address.
+struct FindChannel {
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address identity, hermes;
+};
+// Whether an address is the identity's consumer channel with any known Hermes of the active chain.
+// Answer: Yes.
+struct CheckOwnChannel {
+  ActionId id;
+  Address identity, wallet;
+};
 struct ReadHermesFee {  // for settling that amount. Answer: Wei
   ActionId id;
   std::uint64_t chain = 0;
@@ -164,7 +177,8 @@ using Action =
                  ReadChannel, ReadHermesFee, ReadBeneficiary, ReadRegistryNonce, CallTransactor,
                  ReadQueue, FindSettlements, LoadPromises, LoadClaims, StorePromise,
                  StoreSettlement, LoadPayoutWallet, ReadPurse, StoreOwnPayment, LoadOwnPayment,
-                 LoadPromised, StoreWithdrawal, EndWithdrawal, LoadWithdrawals>;
+                 LoadPromised, StoreWithdrawal, EndWithdrawal, LoadWithdrawals, FindChannel,
+                 CheckOwnChannel>;
 
 struct Done {};
 // Shared: a variant in a variant is more than gcc 12 follows, and it warns of what cannot be.

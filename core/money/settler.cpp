@@ -44,7 +44,14 @@ void Settler::end(Now now, const RunPtr& run, const std::string& problem) {
   const auto found = runs_.find(key);
   if (found == runs_.end() || found->second != run) return;
   runs_.erase(found);
+  if (run->ordered) hooks_.changed(run->order.provider);
   run->then(now, problem);
+}
+
+Wei Settler::in_settlement(const Address& provider, const Address& hermes) const {
+  const auto found = runs_.find({provider, hermes});
+  if (found == runs_.end() || !found->second->ordered) return {};
+  return Wei::saturating_sub(found->second->promise.promise.promise.amount, found->second->settled);
 }
 
 void Settler::with_channel(Now now, const RunPtr& run, const ChannelAmounts& amounts) {
@@ -114,38 +121,39 @@ void Settler::choose_beneficiary(Now, const RunPtr& run) {
         run->old_beneficiary = run->beneficiary = current;
         ask<Address>(
             run, LoadPayoutWallet{0, run->order.provider}, "payout wallet not read",
-            [this, run](Now now, Address& wallet) {
+            [this, run](Now, Address& wallet) {
               if (run->order.beneficiary) {
                 run->beneficiary = *run->order.beneficiary;
               } else if (!wallet.is_zero()) {
                 run->beneficiary = wallet;
               }
               // Money that goes to the own purse could be spent, and never be paid out.
-              const ChainFacts& chain = config_.chain;
-              std::vector<Address> hermeses = chain.known_hermeses;
-              hermeses.push_back(chain.hermes);
-              for (const Address& hermes : hermeses) {
-                if (run->beneficiary == payment::consumer_channel(run->order.provider, hermes,
-                                                                  chain.registry,
-                                                                  chain.channel_implementation)) {
-                  return end(now, run,
-                             "the beneficiary is the identity's own channel: set a payout wallet "
-                             "first");
-                }
-              }
-              if (run->beneficiary == run->old_beneficiary) return order_it(now, run, {});
-              if (run->order.signer == nullptr) {
-                return end(now, run, "the identity is locked: its beneficiary cannot be changed");
-              }
-              ask<Wei>(run, ReadRegistryNonce{0, chain.id}, "nonce of the registry not read",
-                       [this, run](Now at, Wei& last) {
-                         order_it(at, run, U256::saturating_add(last, U256(1u)));
+              ask<Yes>(run, CheckOwnChannel{0, run->order.provider, run->beneficiary},
+                       "the identity's channels are not known", [this, run](Now at, Yes& own) {
+                         if (own.value) {
+                           return end(at, run,
+                                      "the beneficiary is the identity's own channel: set a payout "
+                                      "wallet first");
+                         }
+                         pay_to_beneficiary(at, run);
                        });
             });
       });
 }
 
+void Settler::pay_to_beneficiary(Now now, const RunPtr& run) {
+  if (run->beneficiary == run->old_beneficiary) return order_it(now, run, {});
+  if (run->order.signer == nullptr) {
+    return end(now, run, "the identity is locked: its beneficiary cannot be changed");
+  }
+  ask<Wei>(
+      run, ReadRegistryNonce{0, config_.chain.id}, "nonce of the registry not read",
+      [this, run](Now at, Wei& last) { order_it(at, run, U256::saturating_add(last, U256(1u))); });
+}
+
 void Settler::order_it(Now now, const RunPtr& run, const U256& nonce) {
+  run->ordered = true;
+  hooks_.changed(run->order.provider);
   SettleBody body{run->order.hermes, run->order.provider, run->promise.promise, run->promise.r};
   TransactorCall call;
   if (run->beneficiary != run->old_beneficiary) {

@@ -53,6 +53,7 @@ class Settler {
     std::function<void(Now, const StoredPromise&)> reissued;  // with another fee; is on disk
     std::function<void(Now, const Address& provider, const Address& hermes, const ChannelAmounts&)>
         channel_read;
+    std::function<void(const Address& provider)> changed;  // in_settlement() has
   };
 
   Settler(EffectQueue& fx, Config config, Hooks hooks)
@@ -63,6 +64,8 @@ class Settler {
     return runs_.count({provider, hermes}) != 0;
   }
   bool idle() const { return runs_.empty(); }
+  // What the transactor was told to settle and the chain does not show yet.
+  Wei in_settlement(const Address& provider, const Address& hermes) const;
   void handle_timeout(Now now);
   std::optional<Instant> next_timeout() const;
 
@@ -75,6 +78,7 @@ class Settler {
     Wei settled, fee;
     Address operator_key;
     Address beneficiary, old_beneficiary;
+    bool ordered = false;  // the transactor has it, or is being asked
     std::string queue_id;
     Instant give_up_at{};
     std::optional<Instant> check_at;
@@ -91,6 +95,7 @@ class Settler {
   void reissue(Now now, const RunPtr& run);
   void weigh(Now now, const RunPtr& run);
   void choose_beneficiary(Now now, const RunPtr& run);
+  void pay_to_beneficiary(Now now, const RunPtr& run);
   void order_it(Now now, const RunPtr& run, const U256& nonce);
   void sent(Now now, const RunPtr& run, const Queued& queued);
   void check(Now now, const RunPtr& run);

@@ -56,7 +56,8 @@ Treasury::Treasury(const Config& config, Rng& rng)
                      channel.amounts = amounts;
                      channel.read = true;
                      fx_.emit(EarningsChanged{provider});
-                   }}),
+                   },
+                   [this](const Address& provider) { fx_.emit(EarningsChanged{provider}); }}),
       registrar_(fx_, config.settler.chain, config.registrar),
       withdrawer_(
           fx_, rng, withdrawals_of(config),
@@ -481,7 +482,10 @@ std::vector<Treasury::HermesEarnings> Treasury::earnings(const Address& provider
     if (channel.promise) earnings.promised = channel.promise->promise.promise.amount;
     earnings.settled = channel.amounts.settled;
     earnings.stake = channel.amounts.stake;
-    out.push_back({key.hermes, earnings});
+    // Where the chain shows it already it is settled, whatever is still being waited for.
+    const Wei on_its_way =
+        std::min(settler_.in_settlement(provider, key.hermes), earnings.unsettled());
+    out.push_back({key.hermes, earnings, on_its_way});
   }
   return out;
 }

@@ -97,6 +97,7 @@ class Treasury {
   struct HermesEarnings {
     Address hermes;
     Earnings earnings;
+    Wei in_settlement;  // part of what is not settled: the transactor has it
   };
   std::vector<HermesEarnings> earnings(const Address& provider) const;
   std::size_t waiting() const { return desk_.waiting(); }

@@ -286,16 +286,20 @@ void Withdrawer::decide(Now now, const RunPtr& run) {
   if (Wei::saturating_add(run->amount, waiting) <= run->fee) {
     return end(now, run, "what can be withdrawn does not cover the settlement fee");
   }
-  if (!run->amount.is_zero()) return promise_it(now, run);
+  if (!run->amount.is_zero()) return find_channel(run);
   run->promise = *held;
   cash(now, run);
 }
 
-void Withdrawer::promise_it(Now now, const RunPtr& run) {
+void Withdrawer::find_channel(const RunPtr& run) {
+  ask<Address>(run, FindChannel{0, run->from.id, run->order.provider, run->order.hermes},
+               "the channel's address is not known",
+               [this, run](Now now, Address& channel) { promise_it(now, run, channel); });
+}
+
+void Withdrawer::promise_it(Now now, const RunPtr& run, const Address& channel) {
   const Secret<32> r = payment::make_r(rng_);
   const U256 agreement = payment::make_agreement_id(rng_);
-  const Address channel = payment::consumer_channel(
-      run->order.provider, run->order.hermes, run->from.registry, run->from.channel_implementation);
   payment::Promise promise;
   promise.chain_id = run->from.id;
   promise.channel = payment::to_word(channel);

@@ -113,7 +113,8 @@ class Withdrawer {
   void look(Now now, const RunPtr& run);
   void count(Now now, const RunPtr& run, const Purse& purse);
   void decide(Now now, const RunPtr& run);
-  void promise_it(Now now, const RunPtr& run);
+  void find_channel(const RunPtr& run);
+  void promise_it(Now now, const RunPtr& run, const Address& channel);
   void exchange(Now now, const RunPtr& run, const Bytes& message, const Secret<32>& r,
                 const U256& agreement, std::function<void(Now)> then);
   void cash(Now now, const RunPtr& run);

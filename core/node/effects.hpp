@@ -254,7 +254,8 @@ struct CheckBalance {
   ActionId id;
   Address identity, hermes;
 };
-// Only with a chain, provider: is the consumer's Hermes active and its fee bearable. Answer: Done.
+// Only with a chain, provider: is the consumer's Hermes active and its fee bearable. Answer: Done,
+// or Address: consumer channels with it have that implementation, and not the configured one.
 struct CheckHermes {
   ActionId id;
   Address hermes;
@@ -329,7 +330,7 @@ struct TunnelCounters {
   std::uint64_t received_bytes = 0;
 };
 using Outcome = std::variant<Done, Port, Bytes, NetworkFacts, IpAddress, ProposalLocation,
-                             ProposalList, Wei, TunnelCounters>;
+                             ProposalList, Wei, TunnelCounters, Address>;
 
 // --- events -------------------------------------------------------------------------------------
 

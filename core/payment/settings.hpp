@@ -17,7 +17,7 @@ struct ChainConfig {
   std::uint64_t chain_id = 0;
   Address registry;
   Address hermes;                  // the active one
-  Address channel_implementation;  // of that Hermes
+  Address channel_implementation;  // of that Hermes; in a session, of the consumer's
 };
 
 struct PaymentConfig {

@@ -81,9 +81,10 @@ void ProviderSession::allowed(Now now) {
   ping_at_ = now.instant + context_.config.provider_keepalive;
   pay_by_ = now.instant + context_.config.payment.first_invoice_limit;
 
-  const auto start_payments = [this](Now at) {
+  const auto start_payments = [this](Now at, const Address& channel_implementation) {
     InvoiceTracker::Config config;
     config.chain = context_.config.chain;
+    config.chain.channel_implementation = channel_implementation;
     config.payment = context_.config.payment;
     config.provider = setup_.record.provider;
     config.consumer = setup_.record.consumer;
@@ -99,10 +100,12 @@ void ProviderSession::allowed(Now now) {
                     [this, start_payments](Now at, Result<Outcome>& result) {
                       if (closed()) return;
                       if (!result.ok()) return close(at, "consumer's hermes cannot be used");
-                      start_payments(at);
+                      const auto* own = std::get_if<Address>(&*result);
+                      start_payments(
+                          at, own != nullptr ? *own : context_.config.chain.channel_implementation);
                     });
   } else {
-    start_payments(now);
+    start_payments(now, context_.config.chain.channel_implementation);
   }
   if (free && !closed()) configure(now);
 }

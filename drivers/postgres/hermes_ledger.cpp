@@ -47,8 +47,13 @@ constexpr const char* kSchema[] = {
     " provider bytea, id bytea, consumer bytea, provider_chain bigint, consumer_chain bigint,"
     " kind bigint, total bytea NOT NULL,"
     " PRIMARY KEY(provider, id, consumer, provider_chain, consumer_chain, kind))",
+    "ALTER TABLE hermes_agreement ADD COLUMN IF NOT EXISTS promised bytea NOT NULL"
+    " DEFAULT decode(repeat('00',32),'hex')",
+    "ALTER TABLE hermes_agreement ADD COLUMN IF NOT EXISTS updated bytea NOT NULL"
+    " DEFAULT decode(repeat('00',32),'hex')",  // a word like the others
 };
-constexpr std::int64_t kVersion = 1;
+// 2: promised and updated of agreements.
+constexpr std::int64_t kVersion = 2;
 
 std::int64_t as_integer(std::uint64_t chain) { return static_cast<std::int64_t>(chain); }
 std::uint64_t as_chain(std::int64_t integer) { return static_cast<std::uint64_t>(integer); }
@@ -140,6 +145,9 @@ Result<std::pair<AgreementKey, AgreementAccount>> read_agreement(const postgres:
   key.provider.kind = static_cast<ChannelKind>(rows.integer(row, 5));
   AgreementAccount account;
   MYST_TRY_ASSIGN(account.total, U256::from_bytes(rows.bytes(row, 6)));
+  MYST_TRY_ASSIGN(account.promised, U256::from_bytes(rows.bytes(row, 7)));
+  MYST_TRY_ASSIGN(const U256 updated, U256::from_bytes(rows.bytes(row, 8)));
+  account.updated = static_cast<std::int64_t>(updated.to_u64().value_or(0));
   return std::pair(key, account);
 }
 
@@ -154,7 +162,8 @@ const std::string& select_providers() {
   return kSql;
 }
 constexpr char kSelectAgreements[] =
-    "SELECT provider,id,consumer,provider_chain,consumer_chain,kind,total FROM hermes_agreement";
+    "SELECT provider,id,consumer,provider_chain,consumer_chain,kind,total,promised,updated"
+    " FROM hermes_agreement";
 
 }  // namespace
 
@@ -270,8 +279,8 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
   Status write(const Book& book) {
     Batch<kConsumer> consumers(1);
     Batch<kProvider> providers(2);
-    Batch<1> agreements(3);
-    std::vector<Bytes> agreement_ids, agreement_consumers;
+    Batch<3> agreements(3), gone(3);
+    std::vector<Bytes> agreement_ids, agreement_consumers, gone_ids, gone_consumers;
     MYST_TRY(book.each_changed(
         [&](const ConsumerKey& key, const ConsumerAccount& row) -> Status {
           consumers.add({as_integer(key.chain)}, as_bytes(key.identity), core::hermes::encode(row));
@@ -285,9 +294,19 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
         [&](const AgreementKey& key, const AgreementAccount& row) -> Status {
           agreements.add({as_integer(key.provider.chain), as_integer(key.consumer.chain),
                           static_cast<std::int64_t>(key.provider.kind)},
-                         as_bytes(key.provider.identity), Columns<1>{as_bytes(row.total)});
+                         as_bytes(key.provider.identity),
+                         Columns<3>{as_bytes(row.total), as_bytes(row.promised),
+                                    as_bytes(U256(static_cast<std::uint64_t>(row.updated)))});
           agreement_ids.push_back(as_bytes(key.id));
           agreement_consumers.push_back(as_bytes(key.consumer.identity));
+          return {};
+        },
+        [&](const AgreementKey& key) -> Status {
+          gone.add({as_integer(key.provider.chain), as_integer(key.consumer.chain),
+                    static_cast<std::int64_t>(key.provider.kind)},
+                   as_bytes(key.provider.identity), Columns<3>{});
+          gone_ids.push_back(as_bytes(key.id));
+          gone_consumers.push_back(as_bytes(key.consumer.identity));
           return {};
         }));
     static const std::string kPutConsumers =
@@ -297,18 +316,27 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
         "hermes_provider", {{{"identity", "bytea"}, {"chain", "bigint"}, {"kind", "bigint"}}},
         core::hermes::kProviderColumns);
     static const std::string kPutAgreements =
-        upsert<6, 1>("hermes_agreement",
+        upsert<6, 3>("hermes_agreement",
                      {{{"provider", "bytea"},
                        {"provider_chain", "bigint"},
                        {"consumer_chain", "bigint"},
                        {"kind", "bigint"},
                        {"id", "bytea"},
                        {"consumer", "bytea"}}},
-                     std::array<std::string_view, 1>{"total"});
+                     std::array<std::string_view, 3>{"total", "promised", "updated"});
     if (!consumers.empty()) MYST_TRY(put(kPutConsumers, consumers.parameters({})));
     if (!providers.empty()) MYST_TRY(put(kPutProviders, providers.parameters({})));
-    if (agreements.empty()) return {};
-    return put(kPutAgreements, agreements.parameters({&agreement_ids, &agreement_consumers}));
+    if (!agreements.empty()) {
+      MYST_TRY(put(kPutAgreements, agreements.parameters({&agreement_ids, &agreement_consumers})));
+    }
+    if (gone.empty()) return {};
+    std::vector<Parameter> keys = gone.parameters({&gone_ids, &gone_consumers});
+    keys.erase(keys.end() - 3, keys.end());  // its columns
+    return put(
+        "DELETE FROM hermes_agreement WHERE (provider,provider_chain,consumer_chain,kind,id,"
+        "consumer) IN (SELECT * FROM unnest($1::bytea[],$2::bigint[],$3::bigint[],"
+        "$4::bigint[],$5::bytea[],$6::bytea[]))",
+        keys);
   }
 
  private:
@@ -405,6 +433,9 @@ Result<std::unique_ptr<HermesLedger>> HermesLedger::open(const std::string& url,
     MYST_TRY_ASSIGN(const auto version, connection.run("SELECT version FROM hermes_version"));
     if (version.size() == 0) {
       MYST_TRY_ASSIGN(const auto set, connection.run("INSERT INTO hermes_version VALUES($1)",
+                                                     {Parameter(kVersion)}));
+    } else if (version.integer(0, 0) < kVersion) {
+      MYST_TRY_ASSIGN(const auto set, connection.run("UPDATE hermes_version SET version=$1",
                                                      {Parameter(kVersion)}));
     } else if (version.integer(0, 0) != kVersion) {
       return Error{Errc::Unsupported, static_cast<int>(version.integer(0, 0)),

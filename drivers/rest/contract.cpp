@@ -238,7 +238,12 @@ void write_identity(json::Writer& out, const IdentityInfo& info, std::string_vie
     tokens(out, "earnings_total", item.earnings_total);
     out.end_object();
   }
-  out.end_object().end_object();
+  out.end_object();
+  // Ours, and only while there is something: clients of the reference skip what they do not know.
+  if (!info.in_settlement.is_zero()) {
+    tokens(out, "earnings_in_settlement_tokens", info.in_settlement);
+  }
+  out.end_object();
 }
 
 void write_identity_ref(json::Writer& out, const Address& id) {

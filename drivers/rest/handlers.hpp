@@ -47,6 +47,7 @@ void post_payout_wallet(Api& api, const ExchangePtr& exchange);
 void get_beneficiary(Api& api, const ExchangePtr& exchange);
 void post_beneficiary(Api& api, const ExchangePtr& exchange);
 void get_beneficiary_status(Api& api, const ExchangePtr& exchange);
+void get_token_reward(Api& api, const ExchangePtr& exchange);
 void get_eligibility(Api& api, const ExchangePtr& exchange);
 void get_provider_eligibility(Api& api, const ExchangePtr& exchange);
 void get_fees(Api& api, const ExchangePtr& exchange);

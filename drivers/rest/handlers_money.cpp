@@ -195,6 +195,15 @@ void get_provider_eligibility(Api& api, const ExchangePtr& exchange) {
   api.node().eligible(std::nullopt, answer<bool>(exchange, send_eligible));
 }
 
+void get_token_reward(Api& api, const ExchangePtr& exchange) {
+  api.node().token_reward(exchange->parameter(0),
+                          answer<Wei>(exchange, [](Exchange& e, const Wei& reward) {
+                            std::string body;
+                            json::Writer(body).begin_object().member("amount", reward).end_object();
+                            e.send_json(200, std::move(body));
+                          }));
+}
+
 void get_fees(Api& api, const ExchangePtr& exchange) {
   api.node().fees(asked_chain(*exchange),
                   answer<FeeReport>(exchange, [](Exchange& e, const FeeReport& report) {

@@ -44,6 +44,9 @@ void NodeApi::eligible(std::optional<Address>, Done<bool> done) { done(false); }
 void NodeApi::fees(std::optional<std::int64_t>, Done<FeeReport> done) {
   done(no_chain("err_transactor_fetch_fees", "There are no fees"));
 }
+void NodeApi::token_reward(std::string, Done<Wei> done) {
+  done(Failure{500, "err_affiliator_failed", "This network has no affiliator"});
+}
 void NodeApi::settlements(SettlementFilter, std::uint32_t, std::uint64_t,
                           Done<SettlementPage> done) {
   done(SettlementPage{});

@@ -68,6 +68,7 @@ struct IdentityInfo {
   Address hermes;
   Wei balance, earnings, earnings_total, stake;
   std::vector<HermesEarnings> per_hermes;
+  Wei in_settlement;  // of the earnings: on its way to the chain
 };
 
 struct RegisterRequest {
@@ -336,6 +337,8 @@ class NodeApi {
   // May it register for free? Absent: providers in general.
   virtual void eligible(std::optional<Address> id, Done<bool> done);
   virtual void fees(std::optional<std::int64_t> chain, Done<FeeReport> done);
+  // What a registration token is worth.
+  virtual void token_reward(std::string token, Done<Wei> done);
   virtual void settlements(SettlementFilter filter, std::uint32_t limit, std::uint64_t offset,
                            Done<SettlementPage> done);
 

@@ -72,6 +72,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/transactor/settle/sync", post_settle_sync},
     {"POST", "/transactor/settle/async", post_settle_async},
     {"GET", "/transactor/settle/history", get_settle_history},
+    {"GET", "/transactor/token/{token}/reward", get_token_reward},
+    {"GET", "/affiliator/token/{token}/reward", get_token_reward},
     {"POST", "/transactor/settle/withdraw", post_withdraw},
     {"POST", "/transactor/stake/increase/sync", post_stake_increase_sync},
     {"POST", "/transactor/stake/increase/async", post_stake_increase_async},

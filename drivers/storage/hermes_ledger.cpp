@@ -41,6 +41,8 @@ const std::vector<const char*>& ledger_steps() {
       " consumer_chain INTEGER NOT NULL, consumer BLOB NOT NULL, id BLOB NOT NULL,"
       " total BLOB NOT NULL,"
       " PRIMARY KEY(provider, id, consumer, provider_chain, consumer_chain, kind)) WITHOUT ROWID;",
+      "ALTER TABLE agreement ADD COLUMN promised BLOB NOT NULL DEFAULT (zeroblob(32));"
+      "ALTER TABLE agreement ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;",
   };
   return steps;
 }
@@ -79,9 +81,12 @@ std::string marks(std::size_t keys) {
   return out;
 }
 
-Result<AgreementAccount> read_agreement(ByteSpan total) {
+// Three columns from `first` on.
+Result<AgreementAccount> read_agreement(const Statement& row, int first) {
   AgreementAccount out;
-  MYST_TRY_ASSIGN(out.total, Wei::from_bytes(total));
+  MYST_TRY_ASSIGN(out.total, Wei::from_bytes(row.blob(first)));
+  MYST_TRY_ASSIGN(out.promised, Wei::from_bytes(row.blob(first + 1)));
+  out.updated = row.integer(first + 2);
   return out;
 }
 
@@ -101,7 +106,7 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
         {&get_provider_,
          "SELECT " + provider + " FROM provider WHERE chain=? AND identity=? AND kind=?"},
         {&get_agreement_,
-         "SELECT total FROM agreement WHERE provider=? AND id=? AND consumer=?"
+         "SELECT total,promised,updated FROM agreement WHERE provider=? AND id=? AND consumer=?"
          " AND provider_chain=? AND consumer_chain=? AND kind=?"},
         {&get_owner_, "SELECT identity, kind FROM provider WHERE channel=? AND chain=?"},
         {&put_consumer_, "INSERT OR REPLACE INTO consumer(chain,identity," + consumer +
@@ -110,11 +115,15 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
                              ") VALUES(" + marks<kProvider>(3) + ")"},
         {&put_agreement_,
          "INSERT OR REPLACE INTO agreement(provider,id,consumer,provider_chain,consumer_chain,kind,"
-         "total) VALUES(?,?,?,?,?,?,?)"},
+         "total,promised,updated) VALUES(?,?,?,?,?,?,?,?,?)"},
+        {&drop_agreement_,
+         "DELETE FROM agreement WHERE provider=? AND id=? AND consumer=?"
+         " AND provider_chain=? AND consumer_chain=? AND kind=?"},
         {&all_consumers_, "SELECT chain,identity," + consumer + " FROM consumer"},
         {&all_providers_, "SELECT chain,identity,kind," + provider + " FROM provider"},
         {&all_agreements_,
-         "SELECT provider,id,consumer,provider_chain,consumer_chain,kind,total FROM agreement"},
+         "SELECT provider,id,consumer,provider_chain,consumer_chain,kind,total,promised,updated"
+         " FROM agreement"},
     };
     for (const auto& [statement, sql] : all) {
       MYST_TRY_ASSIGN(*statement, database.prepare(sql));
@@ -139,7 +148,7 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
   Result<std::optional<AgreementAccount>> load(const AgreementKey& key) override {
     bind_key(get_agreement_, key);
     return one<AgreementAccount>(get_agreement_,
-                                 [](const Statement& row) { return read_agreement(row.blob(0)); });
+                                 [](const Statement& row) { return read_agreement(row, 0); });
   }
   Result<std::optional<ProviderKey>> owner(std::uint64_t chain, const Digest32& channel) override {
     get_owner_.bind(1, ByteSpan(channel)).bind(2, as_integer(chain));
@@ -163,8 +172,15 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
   }
   Status put(const AgreementKey& key, const AgreementAccount& account) {
     bind_key(put_agreement_, key);
-    const ByteArray<32> total = account.total.to_word();
-    return put_agreement_.bind(7, ByteSpan(total)).run();
+    const ByteArray<32> total = account.total.to_word(), promised = account.promised.to_word();
+    return put_agreement_.bind(7, ByteSpan(total))
+        .bind(8, ByteSpan(promised))
+        .bind(9, account.updated)
+        .run();
+  }
+  Status drop(const AgreementKey& key) {
+    bind_key(drop_agreement_, key);
+    return drop_agreement_.run();
   }
 
   Status scan(const Visitors& visitors) {
@@ -197,7 +213,7 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
       key.provider.chain = as_chain(row.integer(3));
       key.consumer.chain = as_chain(row.integer(4));
       key.provider.kind = static_cast<ChannelKind>(row.integer(5));
-      MYST_TRY_ASSIGN(const auto account, read_agreement(row.blob(6)));
+      MYST_TRY_ASSIGN(const auto account, read_agreement(row, 6));
       visitors.agreement(key, account);
       return {};
     });
@@ -238,7 +254,7 @@ class HermesLedger::Rows final : public core::hermes::RowSource {
   }
 
   Statement get_consumer_, get_provider_, get_agreement_, get_owner_;
-  Statement put_consumer_, put_provider_, put_agreement_;
+  Statement put_consumer_, put_provider_, put_agreement_, drop_agreement_;
   Statement all_consumers_, all_providers_, all_agreements_;
 };
 
@@ -274,7 +290,11 @@ Status HermesLedger::transact(const core::hermes::Footprint&,
       return rows_->put(key, row);
     };
   };
-  MYST_TRY(book.each_changed(put("consumer"), put("provider"), put("agreement")));
+  const auto drop = [&](const AgreementKey& key) -> Status {
+    MYST_TRY(reach("drop"));
+    return rows_->drop(key);
+  };
+  MYST_TRY(book.each_changed(put("consumer"), put("provider"), put("agreement"), drop));
   MYST_TRY(reach("commit"));
   MYST_TRY(transaction.commit());
   (void)reach("committed");

@@ -15,9 +15,10 @@ constexpr std::chrono::seconds kFeeAge{30};  // node: payments.transactor.fees-v
 }  // namespace
 
 template <typename T, typename Read>
-void Client::ask(std::string path, const std::string* body, Read read, Callback<T> done) {
+void Client::ask_at(const char* who, std::string url, const std::string* body, Read read,
+                    Callback<T> done) {
   platform::HttpClient::Call call;
-  call.url = base_ + "/" + path;
+  call.url = std::move(url);
   call.timeout = kTimeout;
   call.headers.add("Content-Type", "application/json");
   call.headers.add("Accept", "application/json");
@@ -25,19 +26,19 @@ void Client::ask(std::string path, const std::string* body, Read read, Callback<
     call.method = "POST";
     call.body = *body;
   }
-  http_.send(std::move(call), [this, read = std::move(read), done = std::move(done)](
+  http_.send(std::move(call), [this, who, read = std::move(read), done = std::move(done)](
                                   const Result<platform::HttpResponse>& answer) {
     problem_.clear();
     if (!answer.ok()) {
-      problem_ = std::string("the transactor does not answer: ") + answer.error().what;
+      problem_ = std::string("the ") + who + " does not answer: " + answer.error().what;
       return done(answer.error());
     }
     if (answer->status < 200 || answer->status > 299) {
       problem_ = read_problem(answer->body);
-      return done(Error{Errc::Rejected, answer->status, "the transactor refuses"});
+      return done(Error{Errc::Rejected, answer->status, "refused"});
     }
     auto result = read(answer->body);
-    if (!result.ok()) problem_ = std::string("answer of the transactor: ") + result.error().what;
+    if (!result.ok()) problem_ = std::string("answer of the ") + who + ": " + result.error().what;
     done(std::move(result));
   });
 }
@@ -90,6 +91,13 @@ void Client::send(const TransactorCall& call, Callback<std::string> done) {
 
 void Client::queue(const std::string& id, Callback<QueueEntry> done) {
   ask<QueueEntry>("queue/" + percent_encode(id), nullptr, read_queue_entry, std::move(done));
+}
+
+void Client::token_reward(std::string_view affiliator, std::string_view token, Callback<Wei> done) {
+  while (!affiliator.empty() && affiliator.back() == '/') affiliator.remove_suffix(1);
+  ask_at<Wei>("affiliator",
+              std::string(affiliator) + "/register-reward/token/" + percent_encode(token), nullptr,
+              read_reward, std::move(done));
 }
 
 }  // namespace myst::transactor

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,11 +36,19 @@ class Client {
   // The queue id, empty for calls without one.
   void send(const core::money::TransactorCall& call, Callback<std::string> done);
   void queue(const std::string& id, Callback<core::money::QueueEntry> done);
+  // What a registration token is worth, as the affiliator says (node:
+  // identity/registry/affiliator.go). NotFound: it says nothing of that token.
+  void token_reward(std::string_view affiliator, std::string_view token, Callback<Wei> done);
   const std::string& last_problem() const { return problem_; }
 
  private:
   template <typename T, typename Read>
-  void ask(std::string path, const std::string* body, Read read, Callback<T> done);
+  void ask(std::string path, const std::string* body, Read read, Callback<T> done) {
+    ask_at<T>("transactor", base_ + "/" + path, body, std::move(read), std::move(done));
+  }
+  template <typename T, typename Read>
+  void ask_at(const char* who, std::string url, const std::string* body, Read read,
+              Callback<T> done);
 
   platform::Loop& loop_;
   platform::HttpClient& http_;

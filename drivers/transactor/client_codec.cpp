@@ -234,6 +234,14 @@ Result<CombinedFees> read_combined_fees(std::string_view body) {
   return out;
 }
 
+Result<Wei> read_reward(std::string_view body) {
+  MYST_TRY_ASSIGN(const auto document, json::Document::parse(body));
+  const auto text = document.root().get("reward", json::Case::Ignore).string();
+  const auto reward = text.ok() ? Wei::parse(*text) : Result<Wei>(text.error());
+  if (!reward.ok()) return Error{Errc::NotFound, 0, "no reward"};
+  return reward;
+}
+
 std::string read_problem(std::string_view body) {
   if (const auto document = parse(body); document.ok() && document->root().is_object()) {
     const Value root = document->root();

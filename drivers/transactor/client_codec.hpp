@@ -38,6 +38,8 @@ struct CombinedFees {
 Result<CombinedFees> read_combined_fees(std::string_view body);
 
 // What the transactor says when it refuses: the message of its error, or the beginning of its text.
+// A decimal in a text. NotFound: none, or no number.
+Result<Wei> read_reward(std::string_view body);
 std::string read_problem(std::string_view body);
 
 }  // namespace myst::transactor

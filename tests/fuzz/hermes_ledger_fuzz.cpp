@@ -39,6 +39,10 @@ class Rows final : public Ledger, public RowSource {
           if (a.total < agreements[k].total) __builtin_trap();
           agreements[k] = a;
           return {};
+        },
+        [&](const AgreementKey& k) -> Status {
+          agreements.erase(k);
+          return {};
         });
   }
   Status scan(const Visitors& v) override {
@@ -119,7 +123,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           facts.consumer = ConsumerFacts{true, Wei(800), Wei(byte() % 8)};
           facts.provider = ProviderFacts{Wei(byte() % 4), Wei(), Address()};
         }
-        (void)issue(book, terms, signer, request, facts);
+        (void)issue(book, terms, signer, request, facts, WallTime{});
       } else if (what % 8 < 6) {
         (void)reveal(book, terms, RevealRequest{secret(r), earner.identity});
       } else if (what % 8 == 6) {

@@ -61,6 +61,10 @@ Status MemoryLedger::transact(const Footprint&, const std::function<void(Book&)>
       [&](const AgreementKey& key, const AgreementAccount& row) -> Status {
         agreements[key] = row;
         return {};
+      },
+      [&](const AgreementKey& key) -> Status {
+        agreements.erase(key);
+        return {};
       });
 }
 

@@ -4,6 +4,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/hub/hermes/pruning.hpp"
 #include "tests/support/hermes_world.hpp"
 
 namespace myst::test {
@@ -207,6 +208,109 @@ TEST_P(LedgerConformance, LaterWorkOfATransactionSeesTheEarlier) {
     ASSERT_TRUE(status.ok());
   }
   EXPECT_EQ(read(*ledger, AgreementKey{consumer_key(1), provider_key(1), 1})->total, Wei(20));
+}
+
+TEST_P(LedgerConformance, ForgetsAnAgreementThatIsRemoved) {
+  const AgreementKey a{consumer_key(1), provider_key(1), 1}, b{consumer_key(1), provider_key(1), 2};
+  {
+    const auto ledger = ledgers_->open();
+    ASSERT_NE(ledger, nullptr);
+    for (const AgreementKey& key : {a, b})
+      write(*ledger, key, AgreementAccount{7, 9, 1700000000123});
+    Footprint footprint;
+    footprint.agreements = {a};
+    footprint.identities = {a.consumer.identity, a.provider.identity};
+    const Status status = ledger->transact(footprint, [&](Book& book) {
+      book.remove(a);
+      EXPECT_EQ(book.find(a), nullptr) << "gone at once";
+    });
+    ASSERT_TRUE(status.ok());
+  }
+  const auto ledger = ledgers_->open();
+  ASSERT_NE(ledger, nullptr);
+  EXPECT_FALSE(read(*ledger, a).has_value());
+  const auto other = read(*ledger, b);
+  ASSERT_TRUE(other.has_value());
+  EXPECT_EQ(other->promised, Wei(9));
+  EXPECT_EQ(other->updated, 1700000000123);
+}
+
+TEST_P(LedgerConformance, OldAgreementsAreRolledUpAndEverythingAddsUp) {
+  const auto ledger = ledgers_->open();
+  ASSERT_NE(ledger, nullptr);
+  HermesWorld world;
+  HermesRunner runner(world, *ledger);
+  std::vector<HermesWorld::Message> messages;
+  Wei promised;
+  const auto pay = [&](std::uint64_t agreement, const Wei& total, bool tell_r) {
+    world.fund(world.consumer(), 1000000);
+    promised = Wei::saturating_add(promised, 10);
+    messages.push_back(
+        world.message(world.consumer(), world.provider().address(), agreement, total, promised));
+    const Answer answer = runner.ask(messages.back().request);
+    ASSERT_NE(promise_in(answer), nullptr) << std::get<Refusal>(answer).message;
+    if (!tell_r) return;
+    const Answer told =
+        runner.ask(RevealRequest{to_bytes(messages.back().r.bytes()), world.provider().address()});
+    ASSERT_TRUE(std::holds_alternative<Done>(told));
+  };
+  for (std::uint64_t i = 1; i <= 300; ++i) pay(i, 10, true);
+  pay(301, 10, false);  // its R is not known yet
+  const auto before = audit(*ledger);
+  ASSERT_TRUE(before.ok());
+  EXPECT_EQ(before->agreements, 301u);
+  const WallTime now = runner.now().wall;
+  const auto none = roll_up(*ledger, now - std::chrono::hours{1}, now, 1000);
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(*none, 0u) << "nothing is old yet";
+  const auto some = roll_up(*ledger, now + std::chrono::hours{1}, now, 100);
+  ASSERT_TRUE(some.ok());
+  EXPECT_EQ(*some, 100u);
+  const auto rest = roll_up(*ledger, now + std::chrono::hours{1}, now, 1000);
+  ASSERT_TRUE(rest.ok());
+  EXPECT_EQ(*rest, 200u) << "the last one is still open";
+  const auto after = audit(*ledger);
+  ASSERT_TRUE(after.ok());
+  EXPECT_TRUE(after->balanced()) << after->faults.front();
+  EXPECT_EQ(after->agreements, 2u);
+  EXPECT_EQ(after->promised_to_providers, before->promised_to_providers);
+  EXPECT_EQ(after->promised_by_consumers, before->promised_by_consumers);
+  EXPECT_EQ(after->held, before->held);
+  const AgreementKey pair{{HermesWorld::kChain, world.consumer().address()},
+                          {HermesWorld::kChain, world.provider().address(), ChannelKind::Earnings},
+                          U256()};
+  const auto sum = read(*ledger, pair);
+  ASSERT_TRUE(sum.has_value());
+  EXPECT_EQ(sum->total, Wei(3000));
+  EXPECT_EQ(sum->promised, Wei(3000));
+  // The open one gets its promise again, and goes on.
+  EXPECT_NE(promise_in(runner.ask(messages.back().request)), nullptr);
+  ASSERT_TRUE(std::holds_alternative<Done>(
+      runner.ask(RevealRequest{to_bytes(messages.back().r.bytes()), world.provider().address()})));
+  // Messages of what was rolled up pay nobody twice, not even out of what the consumer has left.
+  promised = Wei::saturating_add(promised, 500);
+  pay(302, 10, true);
+  const Wei to_provider = audit(*ledger)->promised_to_providers;
+  EXPECT_EQ(audit(*ledger)->held, Wei(500));
+  for (const std::size_t i : {std::size_t{0}, std::size_t{150}, std::size_t{299}}) {
+    EXPECT_EQ(cause_in(runner.ask(messages[i].request)), Cause::PaymentValueTooLow) << i;
+  }
+  EXPECT_EQ(audit(*ledger)->promised_to_providers, to_provider);
+  EXPECT_TRUE(audit(*ledger)->balanced());
+}
+
+TEST_P(LedgerConformance, RowsWithoutATimeGetOneBeforeTheyAreOld) {
+  const auto ledger = ledgers_->open();
+  ASSERT_NE(ledger, nullptr);
+  const AgreementKey key{consumer_key(1), provider_key(1), 1};
+  write(*ledger, key, AgreementAccount{7});
+  write(*ledger, consumer_key(1), full_consumer(2));
+  const WallTime now{std::chrono::milliseconds{1700000000000}};
+  EXPECT_EQ(*roll_up(*ledger, now - std::chrono::hours{24}, now, 10), 0u);
+  ASSERT_TRUE(read(*ledger, key).has_value());
+  EXPECT_EQ(read(*ledger, key)->updated, 1700000000000);
+  EXPECT_EQ(read(*ledger, key)->promised, full_consumer(2).promised());
+  EXPECT_EQ(*roll_up(*ledger, now + std::chrono::hours{24}, now, 10), 1u);
 }
 
 TEST_P(LedgerConformance, ScansEverything) {

@@ -52,6 +52,7 @@ Result<Outcome> outcome_of(json::Value done, const core::PriceTable& prices) {
   }
   if (kind == "ip") return Outcome(ip_of(done["ip"]));
   if (kind == "wei") return Outcome(*U256::parse(done["wei"].string_or("")));
+  if (kind == "address") return Outcome(Address::parse_lenient(done["address"].string_or("")));
   if (kind == "counters") {
     return Outcome(TunnelCounters{*done["sent"].u64(), *done["received"].u64()});
   }
@@ -216,6 +217,7 @@ std::string done_members(ActionId id, const Result<Outcome>& result) {
     }
     void operator()(const ProposalList&) { vector_error("a list is recorded as its text"); }
     void operator()(const Wei& v) { m("kind", "wei")("wei", v.to_string()); }
+    void operator()(const Address& v) { m("kind", "address")("address", v.to_string()); }
     void operator()(const TunnelCounters& v) {
       m("kind", "counters")("sent", v.sent_bytes)("received", v.received_bytes);
     }

@@ -146,7 +146,12 @@ int account_info(ClientContext& context, const core::ParsedFlags& flags, const W
     context.out.info(
         "  paid out: " + money_text(U256::saturating_sub(*lifetime, *unsettled).to_string()) +
         ", see `myst account settlements`");
-    context.out.info("  promised by Hermes: " + money_text(unsettled->to_string()));
+    const std::string text = identity["earnings_in_settlement_tokens"]["wei"].string_or("0");
+    const auto under_way = U256::parse(text);
+    const U256 settling = under_way.ok() ? *under_way : U256();
+    context.out.info("  in settlement: " + money_text(settling.to_string()));
+    context.out.info("  promised by Hermes: " +
+                     money_text(U256::saturating_sub(*unsettled, settling).to_string()));
   }
   const core::ConfigValue* last = flags.find("last-topup");
   if (last == nullptr || !last->as_bool()) return kOk;

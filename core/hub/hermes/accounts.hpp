@@ -94,6 +94,8 @@ struct ProviderAccount {
 
 struct AgreementAccount {
   Wei total;
+  Wei promised{};            // the consumer's highest promise that came with it
+  std::int64_t updated = 0;  // unix ms; 0: before ledgers kept the time
 };
 
 }  // namespace myst::core::hermes

@@ -6,7 +6,7 @@ namespace {
 template <typename Table, typename Visitor>
 Status visit_changed(const Table& table, const Visitor& visitor) {
   for (const auto& [key, slot] : table) {
-    if (slot.changed) MYST_TRY(visitor(key, *slot.row));
+    if (slot.changed && slot.row) MYST_TRY(visitor(key, *slot.row));
   }
   return {};
 }
@@ -27,10 +27,15 @@ std::optional<ProviderKey> Book::owner(std::uint64_t chain, const Digest32& chan
 
 Status Book::each_changed(const Visitor<ConsumerKey, ConsumerAccount>& consumer,
                           const Visitor<ProviderKey, ProviderAccount>& provider,
-                          const Visitor<AgreementKey, AgreementAccount>& agreement) const {
+                          const Visitor<AgreementKey, AgreementAccount>& agreement,
+                          const std::function<Status(const AgreementKey&)>& gone) const {
   MYST_TRY(visit_changed(consumers_, consumer));
   MYST_TRY(visit_changed(providers_, provider));
-  return visit_changed(agreements_, agreement);
+  MYST_TRY(visit_changed(agreements_, agreement));
+  for (const auto& [key, slot] : agreements_) {
+    if (slot.changed && !slot.row) MYST_TRY(gone(key));
+  }
+  return {};
 }
 
 }  // namespace myst::core::hermes

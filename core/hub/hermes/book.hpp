@@ -43,16 +43,24 @@ class Book {
     put_in(agreements_, key, std::move(row));
   }
 
+  void remove(const AgreementKey& key) {
+    Slot<AgreementAccount>& slot = agreements_[key];
+    slot.row.reset();
+    slot.changed = true;
+    changed_ = true;
+  }
+
   // The first failure of the source. After it nothing of this Book may be written.
   const Status& failure() const { return failure_; }
   bool changed() const { return changed_; }
 
-  // Every changed row, in the order of keys.
+  // Every changed row, in the order of keys; agreements that are to go after those that stay.
   template <typename Key, typename Row>
   using Visitor = std::function<Status(const Key&, const Row&)>;
   Status each_changed(const Visitor<ConsumerKey, ConsumerAccount>& consumer,
                       const Visitor<ProviderKey, ProviderAccount>& provider,
-                      const Visitor<AgreementKey, AgreementAccount>& agreement) const;
+                      const Visitor<AgreementKey, AgreementAccount>& agreement,
+                      const std::function<Status(const AgreementKey&)>& gone) const;
 
  private:
   template <typename Row>

@@ -70,7 +70,7 @@ std::variant<Answer, FactsWanted> Batch::decide(Book& book, const Job& job) cons
   return std::visit(
       Overloaded{
           [&](const VerifiedRequest& r) {
-            return widen(issue(book, terms_, operator_key_, r, job.facts));
+            return widen(issue(book, terms_, operator_key_, r, job.facts, job.wall));
           },
           [&](const RevealRequest& r) { return widen(reveal(book, terms_, r)); },
           [&](const ChangeFeeRequest& r) { return widen(change_fee(book, operator_key_, r)); },

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/hub/hermes/pruning.hpp"
 #include "core/payment/channel.hpp"
 #include "core/payment/signed_requests.hpp"
 
@@ -155,7 +156,7 @@ std::optional<Refusal> verify_own_promise(const Terms& terms, const SignedPromis
 std::variant<SignedPromise, Refusal, FactsWanted> issue(Book& book, const Terms& terms,
                                                         const Signer& operator_key,
                                                         const VerifiedRequest& request,
-                                                        const Facts& facts) {
+                                                        const Facts& facts, WallTime now) {
   const Wei& amount = request.promise.promise.amount;
   const ConsumerAccount* known_consumer = book.find(request.consumer);
   const ProviderAccount* known_provider = book.find(request.provider);
@@ -188,6 +189,12 @@ std::variant<SignedPromise, Refusal, FactsWanted> issue(Book& book, const Terms&
     return *signed_again;
   }
 
+  if (known_agreement == nullptr) {
+    const AgreementAccount* old = book.find(rolled_up(request.agreement_key()));
+    if (old != nullptr && amount <= old->promised) {
+      return refuse(Cause::PaymentValueTooLow, "of an agreement that was closed long ago");
+    }
+  }
   const auto moved = Wei::checked_sub(request.total, previous_total);
   if (!moved) {
     return refuse(Cause::PaymentValueTooLow, "the total is below an earlier one of this agreement");
@@ -252,7 +259,11 @@ std::variant<SignedPromise, Refusal, FactsWanted> issue(Book& book, const Terms&
   provider.payer = request.consumer;
   provider.backing = request.promise;
   book.put(request.consumer, std::move(payment.account));
-  book.put(request.agreement_key(), AgreementAccount{request.total});
+  book.put(request.agreement_key(),
+           AgreementAccount{
+               request.total,
+               known_agreement == nullptr ? amount : std::max(amount, known_agreement->promised),
+               now.time_since_epoch().count()});
   if (request.r) {
     remember_r(book, request.provider, std::move(provider), request.r->bytes());
   } else {

@@ -62,7 +62,7 @@ struct Facts {
 std::variant<SignedPromise, Refusal, FactsWanted> issue(Book& book, const Terms& terms,
                                                         const Signer& operator_key,
                                                         const VerifiedRequest& request,
-                                                        const Facts& facts);
+                                                        const Facts& facts, WallTime now);
 std::variant<Done, Refusal> reveal(Book& book, const Terms& terms, const RevealRequest& request);
 std::variant<SignedPromise, Refusal> change_fee(Book& book, const Signer& operator_key,
                                                 const ChangeFeeRequest& request);

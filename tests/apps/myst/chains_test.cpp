@@ -76,11 +76,8 @@ class ChainsTest : public ::testing::Test {
     return wait<Wei>(
         [&](auto done) { chains_->balance(kIdentity, kHermes, fresh, std::move(done)); });
   }
-  Status hermes(const Address& hermes) {
-    std::optional<Status> answer;
-    chains_->check_hermes(hermes, [&](Status status) { answer = std::move(status); });
-    EXPECT_TRUE(loop_.run_until([&] { return answer.has_value(); }, seconds{10}));
-    return answer.value_or(Status());
+  Result<Address> hermes(const Address& hermes) {
+    return wait<Address>([&](auto done) { chains_->check_hermes(hermes, std::move(done)); });
   }
   void set_registered(bool yes) {
     server_->set_word(kRegistry, chain::registry::is_registered(kIdentity), U256(yes ? 1 : 0));
@@ -223,7 +220,7 @@ TEST_F(ChainsTest, HermesHasToBeOneAndActiveAndCheap) {
     server_->set(hermes, chain::hermes::last_fee(), both);
   };
   set(kHermes, true, true, 3000);
-  EXPECT_TRUE(hermes(kHermes).ok());
+  EXPECT_EQ(*hermes(kHermes), kImplementation) << "configured, not asked for";
   const std::size_t before = server_->requests();
   EXPECT_TRUE(hermes(kHermes).ok());
   EXPECT_EQ(server_->requests(), before);
@@ -234,6 +231,34 @@ TEST_F(ChainsTest, HermesHasToBeOneAndActiveAndCheap) {
   set(kImplementation, false, true, 0);
   EXPECT_EQ(hermes(kImplementation).error().code, Errc::Rejected);
   EXPECT_EQ(hermes(kIdentity).error().code, Errc::Rejected);  // everything reverts
+}
+
+// A Hermes of a later version makes other channels: nobody's configuration says which.
+TEST_F(ChainsTest, EachHermesHasItsOwnChannels) {
+  const auto word = [](std::uint64_t value) { return to_bytes(U256(value).to_word()); };
+  const Address other = kToken, code = kIdentity;
+  server_->set(kRegistry, chain::registry::is_hermes(other), word(1));
+  server_->set(other, chain::hermes::is_hermes_active(), word(1));
+  Bytes both = word(100), record;
+  const Bytes from = word(1700000000);
+  both.insert(both.end(), from.begin(), from.end());
+  server_->set(other, chain::hermes::last_fee(), both);
+  EXPECT_FALSE(hermes(other).ok()) << "its implementation cannot be read";
+  // (operator, version 1, stake getter, url): offset, then the tuple.
+  for (const std::uint64_t w : {0x20u, 0x99u, 1u, 0u, 0x80u, 0u}) {
+    const Bytes one = word(w);
+    record.insert(record.end(), one.begin(), one.end());
+  }
+  server_->set(kRegistry, chain::registry::get_hermes(other), record);
+  server_->set(kRegistry, chain::registry::get_channel_implementation(U256(1u)),
+               to_bytes(payment::to_word(code)));
+  const auto found = hermes(other);
+  ASSERT_TRUE(found.ok()) << found.error().what;
+  EXPECT_EQ(*found, code);
+  const auto channel = wait<Address>(
+      [&](auto done) { chains_->consumer_channel(kIdentity, other, std::move(done)); });
+  ASSERT_TRUE(channel.ok());
+  EXPECT_EQ(*channel, payment::consumer_channel(kIdentity, other, kRegistry, code));
 }
 
 TEST_F(ChainsTest, AnOutageIsNoVerdictOnAHermes) {

@@ -163,6 +163,9 @@ class Life {
   Result<Outcome> execute(ReadChannel& a) {
     return Outcome(ChannelAmounts{a.withdrawal ? Wei(outside_.settled) : Wei(), {}, {}});
   }
+  Result<Outcome> execute(FindChannel& a) {
+    return Outcome(parties_.channel_of(a.identity, a.chain));
+  }
   Result<Outcome> execute(ReadPurse&) { return Outcome(Purse{Wei(kPurse), {}, true}); }
   // As payAndSettle: once for each amount, to whom the owner signed for. A second task for what is
   // paid already fails.

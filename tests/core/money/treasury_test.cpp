@@ -299,6 +299,35 @@ TEST(Treasury, SettlesWithTodaysFeeAndWritesHistory) {
   EXPECT_EQ(w.history[0].beneficiary, w.beneficiary);
 }
 
+TEST(Treasury, WhatTheTransactorHasIsInSettlement) {
+  World w;
+  w.start();
+  w.unlock();
+  w.exchange(1, 7, 5000);
+  const auto shown = [&] { return w.treasury->earnings(w.provider->address()).at(0); };
+  EXPECT_EQ(shown().in_settlement, Wei());
+  w.events.clear();
+  w.treasury->settle(w.now, {2, w.provider->address(), {}, false, {}});
+  w.drain();
+  ASSERT_EQ(w.calls.size(), 1u);
+  EXPECT_EQ(shown().in_settlement, Wei(5000));
+  EXPECT_EQ(shown().earnings.unsettled(), Wei(5000)) << "a part of it, not taken from it";
+  EXPECT_FALSE(w.told<EarningsChanged>().empty()) << "the owner's view is made anew";
+  // The chain shows it before its line in the logs is found: it is not counted twice.
+  w.settled = Wei(5000);
+  w.treasury->refresh(w.now, w.provider->address());
+  w.drain();
+  EXPECT_EQ(shown().in_settlement, Wei());
+  w.settled = Wei();
+  w.treasury->refresh(w.now, w.provider->address());
+  w.queue = {"q", "", "no gas", QueueState::Failed};
+  w.drain();
+  EXPECT_EQ(shown().in_settlement, Wei(5000));
+  w.pass(seconds{10});
+  EXPECT_EQ(shown().in_settlement, Wei()) << "it failed: it is promised as before";
+  EXPECT_EQ(shown().earnings.unsettled(), Wei(5000));
+}
+
 TEST(Treasury, NothingIsSentWhenEverythingIsSettled) {
   World w;
   earn(w, Wei(500));

@@ -65,6 +65,17 @@ TEST_F(WithdrawalTest, EverythingThatIsLeftIsPromisedStoredAndCashed) {
   EXPECT_EQ(w.history[0].amount, Wei(850));
 }
 
+TEST_F(WithdrawalTest, ThePromiseIsOverTheChannelThatThisHermesMakes) {
+  w.implementations[w.hermes] = address(0x66);
+  EXPECT_EQ(withdraw(), "");
+  const auto paid = parse_payment(w.own.at(0).message);
+  ASSERT_TRUE(paid.ok());
+  EXPECT_EQ(paid->promise.channel, payment::to_word(w.own_channel(w.hermes)));
+  EXPECT_NE(paid->promise.channel,
+            payment::to_word(payment::consumer_channel(w.provider->address(), w.hermes, w.registry,
+                                                       w.implementation)));
+}
+
 TEST_F(WithdrawalTest, MoreThanThereIsIsRefusedAndCommitsToNothing) {
   EXPECT_EQ(withdraw(Wei(951)), "the balance is smaller than that");
   EXPECT_EQ(withdraw(Wei(100)), "what can be withdrawn does not cover the settlement fee");

@@ -167,6 +167,16 @@ TEST(TransactorClientCodec, OddAnswersAreErrors) {
   EXPECT_TRUE(read_registrations("null")->empty());
 }
 
+TEST(TransactorClientCodec, ReadsTheRewardOfAToken) {
+  EXPECT_EQ(*read_reward(R"({"reward":"123456789012345678901234567890"})"),
+            *Wei::parse("123456789012345678901234567890"));
+  for (const char* text : {R"({"reward":""})", R"({"reward":null})", R"({"reward":5})", "{}",
+                           R"({"reward":"-1"})", R"({"reward":"1e3"})"}) {
+    EXPECT_EQ(read_reward(text).error().code, Errc::NotFound) << text;
+  }
+  EXPECT_EQ(read_reward("").error().code, Errc::Malformed);
+}
+
 TEST(TransactorClientCodec, TellsWhyItWasRefused) {
   EXPECT_EQ(read_problem(R"({"error":{"code":"x","message":"no funds"},"status":400})"),
             "no funds");

@@ -177,8 +177,17 @@ TEST_F(CliTest, AccountCommands) {
       "GET /identities/0xc0", 200,
       R"({"registration_status":"Registered","earnings_tokens":{"wei":"500000000000000000"},"earnings_total_tokens":{"wei":"2000000000000000000"}})");
   EXPECT_EQ(run(account_commands(), {"info"}), 0);
-  for (const char* part :
-       {"Earned: 2.000000MYST", "paid out: 1.500000MYST", "promised by Hermes: 0.500000MYST"}) {
+  for (const char* part : {"Earned: 2.000000MYST", "paid out: 1.500000MYST",
+                           "in settlement: 0.000000MYST", "promised by Hermes: 0.500000MYST"}) {
+    EXPECT_TRUE(shows(part)) << part << "\n" << printed;
+  }
+  node.on(
+      "GET /identities/0xc0", 200,
+      R"({"registration_status":"Registered","earnings_tokens":{"wei":"500000000000000000"},"earnings_total_tokens":{"wei":"2000000000000000000"},"earnings_in_settlement_tokens":{"wei":"300000000000000000"}})");
+  EXPECT_EQ(run(account_commands(), {"info"}), 0);
+  // The four parts add up: every wei is in one of them.
+  for (const char* part : {"Earned: 2.000000MYST", "paid out: 1.500000MYST",
+                           "in settlement: 0.300000MYST", "promised by Hermes: 0.200000MYST"}) {
     EXPECT_TRUE(shows(part)) << part << "\n" << printed;
   }
   node.on(

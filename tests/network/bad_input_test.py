@@ -1,0 +1,147 @@
+"""Bad input to every call of the real hub, over real sockets: it refuses in the words of its service, lives
+on, and not a byte of its databases changes. The list of calls is the program's own (--routes)."""
+import glob
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+
+import cases
+from cases import check
+import demo
+from network import PREFIX, STATE, http, inside, sh
+import paid_test
+
+HUB = 'http://127.0.0.1:8080'
+DATA = f'{STATE}/hub'
+CAUSES = {
+    'invalid signature', 'internal error', 'previous R not revealed', 'payment value too low',
+    'provider balance exhausted, please rebalance your channel', 'promise value too low',
+    'consumer does not have enough balance and is overspending', 'malformed json', 'r recovery required',
+    'invalid previuos latest promise, impossible to issue new one', 'no previous promise found', 'hashlock missmatch',
+    'resource not found', 'too many simultaneous requests', 'consumer unregistered'}
+BODIES = [
+    '', 'x', '{', '{}', '[]', 'null', '7', '""', '[' * 5000, '{"a":' * 40 + '1' + '}' * 40, '\udcff', '{"R":"zz","Provider":"0x"}',
+    '{"exchange_message":{"Promise":null}}', '{"chainID":-1}', '{"chainID":"137"}', '{"chainID":1e3}', 'a=b&c=d',
+    '{"amount":' + '9' * 200 + '}', ' ' * 200000]
+JUNK = ['x', '/x', '/..', '%2f..', '%00', '%ff', ';a=b', '/{}', '%0d%0aX-A:%20b', 'a' * 3000]
+
+
+def routes():
+    done = sh(demo.MYST_HUB, '--routes')
+    return [tuple(line.split()) for line in done.stdout.splitlines()]
+
+
+def recorded():
+    """Bodies as nodes of other make send them: right in form, signed by others, for another network."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../vectors')
+    text = open(f'{folder}/promises.json').read()
+    out = {}
+    for one in json.loads(text)['transactor']['requests']:
+        if one.get('method') == 'POST':
+            out.setdefault('/transactor' + one['path'], one['body_utf8'])
+    return out
+
+
+def hub_pids():
+    all_pids = sh('ip', 'netns', 'pids', f'{PREFIX}hub').stdout.split()
+    return [pid for pid in all_pids if open(f'/proc/{pid}/comm').read().strip() == 'myst-hub']
+
+
+def state():
+    """Every row of every table."""
+    out = {}
+    for path in sorted(glob.glob(f'{DATA}/*.db')):
+        with sqlite3.connect(f'file:{path}?mode=ro', uri=True) as db:
+            tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")]
+            for table in tables:
+                if table in ('proposal_seen', 'proposal'):
+                    continue   # announcements of living nodes go on
+                out[os.path.basename(path), table] = sorted(map(repr, db.execute(f'SELECT * FROM "{table}"')))
+    return out
+
+
+def ask(method, path, body=None, headers=()):
+    words = ['curl', '-sS', '--path-as-is', '-g', '-m', '20', '-X', method, '-w', '\n%{content_type} %{http_code}', HUB + path]
+    for header in headers:
+        words += ['-H', header]
+    if body is not None:
+        words += ['-H', 'Content-Type: application/json', '--data-binary', '@-']
+    done = subprocess.run(inside('hub', *words), input=(body or '').encode('utf-8', 'surrogateescape'), capture_output=True, timeout=30)
+    check(done.returncode == 0, f'{method} {path[:80]}: {done.stderr[-200:]}')
+    text, _, last = done.stdout.decode('utf-8', 'replace').rpartition('\n')
+    kind, _, status = last.rpartition(' ')
+    return int(status), kind, text
+
+
+def expect_refusal(method, path, body=None, headers=()):
+    status, kind, text = ask(method, path, body, headers)
+    what = f'{method} {path[:80]} {(body or "")[:60]!r}: {status} {kind} {text[:200]}'
+    check(400 <= status < 500, what)
+    if status == 413:
+        return
+    if path.startswith(('/api/v2/', '/hermes/', '/admin/hermes/')):
+        answer = json.loads(text)
+        check(kind == 'application/json' and answer['cause'] in CAUSES, what)
+        check(isinstance(answer['message'], str) and isinstance(answer['data'], str), what)
+    elif path.startswith('/transactor/'):
+        answer = json.loads(text)
+        check(kind == 'application/vnd.mysterium.error+json' and answer['error']['code'] and answer['error']['message'], what)
+        check(answer['status'] == status and answer['path'] == path.split('?')[0], what)
+    else:
+        check(text == '404 page not found' or 'message' in json.loads(text), what)
+
+
+def served(all_routes, method, path):
+    return any(m == method and re.fullmatch(re.escape(p).replace(r'\{\}', '[^/]+'), path) for m, p in all_routes)
+
+
+def test_bad_input_changes_nothing():
+    paid_test.need_chain()
+    all_routes, bodies = routes(), recorded()
+    check(len(all_routes) > 60, f'{len(all_routes)} routes')
+    before, sent = state(), 0
+    pids = hub_pids()
+    for method, pattern in all_routes:
+        path = pattern.replace('{}', 'zz')
+        for other in ('GET', 'POST', 'PUT', 'DELETE', 'PATCH'):
+            if not served(all_routes, other, path):
+                expect_refusal(other, path, '{}')
+        for junk in JUNK:
+            if served(all_routes, method, path + junk) or pattern.endswith(('/', '}')):
+                check(ask(method, path + junk)[0] < 500, path + junk)
+            else:
+                expect_refusal(method, path + junk, '{}' if method == 'POST' else None)
+        sent += 5 + len(JUNK)
+        if method == 'POST' and not pattern.startswith('/quality/') and pattern != '/admin/hermes/cash':
+            signed = ['Authorization: Signature ' + 'A' * 86 + '==']
+            for body in BODIES:
+                expect_refusal(method, path, body)
+                expect_refusal(method, path, body, signed)
+            if pattern in bodies:
+                expect_refusal(method, path, bodies[pattern])
+            expect_refusal(method, path, ' ' * (300 << 10))
+            sent += 2 * len(BODIES) + 2
+        check(state() == before, f'{method} {pattern} left a trace')
+    check(pids and hub_pids() == pids, 'another process answers now')
+    check(paid_test.audit() is not None, 'no audit')
+    print(f'# {sent} requests to {len(all_routes)} calls')
+
+
+def test_what_is_no_http():
+    paid_test.need_chain()
+    before = state()
+    for junk in (b'', b'\0' * 1000, b'GET', b'GET / HTTP/9.9\r\n\r\n', b'POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n',
+                 b'POST /api/v2/reveal_r HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n', b'A' * 100000,
+                 b'POST /api/v2/reveal_r HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n',
+                 b'GET / HTTP/1.1\r\n' + b'X: y\r\n' * 20000 + b'\r\n'):
+        sh(*inside('hub', 'python3', '-c', 'import socket,sys; s=socket.create_connection(("127.0.0.1",8080)); s.settimeout(5)\n'
+           'try:\n s.sendall(bytes.fromhex(sys.argv[1])); s.shutdown(1); s.recv(1000)\nexcept OSError: pass', junk[:60000].hex()))
+    check(http('hub', 'GET', f'{HUB}/status')[0] == 200, 'the hub does not answer')
+    check(state() == before, 'it left a trace')
+
+
+if __name__ == '__main__':
+    sys.exit(cases.main(sys.modules[__name__], before=paid_test.start, after=paid_test.end))
