@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kLongestReconnectPause = std::chrono::seconds{30};
 constexpr Duration kDoubt = std::chrono::seconds{3};  // some ten transmissions of a keep-alive
+constexpr Duration kDoubtAgain = std::chrono::milliseconds{500};
 
 }  // namespace
 
@@ -104,7 +105,11 @@ void Connection::doubt(Now now) {
 }
 
 void Connection::judge(Now now) {
-  if (doubts_ < 2 || link_->heard() >= doubted_) return;
+  if (link_->heard() >= doubted_) return;
+  if (doubts_ < 2) {
+    judge_at_ = now.instant + kDoubtAgain;  // hosts tell it seldom, once a second to one address
+    return;
+  }
   lost(now, "provider does not answer, its port is closed");
 }
 

@@ -1,6 +1,8 @@
 """Figures of both programs, same machine, same run, same back ends (our hub, prices zero).
 
-    tests/interop/run figures [start|idle|session|connect ...]      default: all; some 25 minutes
+    tests/interop/run figures [start|idle|session|connect|lossy ...]      default: all but lossy; some 25 minutes
+
+lossy: connects with 5 % of all packets lost each way and 200 ms more to go and come; 20 minutes.
 
 Columns: the reference; the reference without its 1.5 s wait in each dial (--dns-resolution-headstart=1ms); ours.
 MYST_INTEROP_SECONDS: length of quiet windows (60), MYST_INTEROP_CONNECTS: connects a row (20).
@@ -158,6 +160,8 @@ def connect_times(consumer_kind, provider_kind, method):
     consumer.start()
     try:
         seen(consumer, provider)
+        if method == 'lossy':
+            world.bad_line(100, 5)
         times = []
         for _ in range(CONNECTS):
             # A Go program keeps the tunnel's resolver for 5 s after a disconnect.
@@ -167,14 +171,21 @@ def connect_times(consumer_kind, provider_kind, method):
                 raise Failed(f'connect {consumer_kind}-{provider_kind}.{method} answered {status} {str(answer)[:200]}')
             times.append(took)
             consumer.get('DELETE', '/connection')
-            wait_for('not connected', lambda: consumer.connection() == 'NotConnected', 20)
-        name = 'open ports' if method == 'direct' else 'hole punching'
+            wait_for('not connected', lambda: consumer.connection() == 'NotConnected', 30)
+        name = {'direct': 'open ports', 'punched': 'hole punching', 'lossy': 'bad line'}[method]
         at = 'our provider' if provider_kind == 'ours' else 'a reference provider'
         put(f'connect to {at}, {name}: median', consumer_kind, statistics.median(times), 's')
         put(f'connect to {at}, {name}: p95', consumer_kind, sorted(times)[max(0, int(len(times) * 0.95) - 1)], 's')
     finally:
+        world.good_line()
         consumer.stop()
         provider.stop()
+
+
+def part_lossy():
+    for consumer_kind in KINDS:
+        for provider_kind in ('ref', 'ours'):
+            connect_times(consumer_kind, provider_kind, 'lossy')
 
 
 def part_connect():

@@ -265,7 +265,8 @@ class Pairing:
         return f'connected again in {again:.3f} s'
 
     def stop_in_session(self):
-        self.connected()
+        if self.consumer.connection() != 'Connected':   # a case before it that ran alone may have left one
+            self.connected()
         self.provider.stop()
         took = self.not_connected(60)
         self.exits_at('consumer')
