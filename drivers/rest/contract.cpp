@@ -161,7 +161,7 @@ void write_proposal(json::Writer& out, const core::PricedProposal& priced) {
   out.member("per_gib", low64(priced.price.per_gib));
   tokens(out, "per_gib_tokens", priced.price.per_gib);
   out.end_object();
-  if (!proposal.policies().empty()) {
+  if (proposal.access_policies) {  // an empty list is one
     out.key("access_policies").begin_array();
     for (const core::AccessPolicyRef& policy : proposal.policies()) {
       out.begin_object().member("id", policy.id).member("source", policy.source).end_object();

@@ -7,7 +7,8 @@ import sys
 
 import back_ends
 import world
-from world import STATE, Failed, Node, inside, sh
+import network
+from world import STATE, Failed, Node, inside, sh, wait_for
 from network import DemoError
 
 UNKNOWN = '0x' + '34' * 20
@@ -90,6 +91,18 @@ REQUESTS = [
     ('PUT', '/auth/password', {'username': 'myst', 'old_password': 'mystberry', 'new_password': 'another'}),
     ('POST', '/auth/authenticate', {'username': 'myst', 'password': 'mystberry'}), ('POST', '/auth/authenticate', {'username': 'myst', 'password': 'another'}),
     ('POST', '/auth/login', {'username': 'myst', 'password': 'another'}), ('PUT', '/auth/password', 'no json'), ('PUT', '/auth/password', {}), ('DELETE', '/auth/authenticate', None),
+]
+CONNECT = {'consumer_id': 'ID', 'service_type': 'wireguard', 'hermes_id': 'HERMES', 'filter': {'providers': ['PROVIDER']}, 'connect_options': {}}
+# Then, with a provider to connect to; and the end.
+WITH_PROVIDER = [
+    ('GET', '/proposals', None), ('GET', '/proposals?provider_id=PROVIDER&service_type=wireguard', None), ('GET', '/proposals?provider_id=PROVIDER&service_type=noop', None),
+    ('GET', '/proposals?location_country=ZZ', None), ('GET', '/proposals?compatibility_min=3', None), ('GET', '/proposals?compatibility_max=1', None), ('GET', '/proposals/countries', None),
+    ('PUT', '/connection', {**CONNECT, 'service_type': 'noop'}), ('PUT', '/connection', CONNECT), ('PUT', '/connection', CONNECT), ('PUT', '/connection', {**CONNECT, 'consumer_id': UNKNOWN}),
+    ('GET', '/connection', None), ('GET', '/connection?id=7', None), ('GET', '/connection/statistics', None), ('GET', '/connection/traffic', None), ('GET', '/connection/ip', None),
+    ('GET', '/connection/location', None), ('GET', '/location', None), ('GET', '/sessions', None), ('GET', '/sessions?status=New', None), ('GET', '/sessions?direction=Consumed', None),
+    ('GET', '/identities/ID?later', None), ('GET', '/healthcheck', None), ('DELETE', '/connection?id=7', None), ('DELETE', '/connection', None), ('DELETE', '/connection', None), ('GET', '/connection?id=0', None),
+    ('GET', '/connection/statistics', None), ('GET', '/sessions', None), ('GET', '/sessions?status=Completed&provider_id=PROVIDER&service_type=wireguard', None),
+    ('GET', '/sessions?consumer_id=ID', None), ('GET', '/sessions?page=1&page_size=1', None), ('GET', '/sessions/stats-aggregated', None), ('GET', '/sessions/stats-daily', None),
     ('GET', '/stop', None), ('POST', '/stop', None),
 ]
 
@@ -102,16 +115,22 @@ for line in open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'rest_
 
 
 service = {}   # kind -> the service started last
+provider = None
 
 
 def ask(node, method, path, body, extra=None):
     own = node.identity or ''
+    known = {'PROVIDER': provider.identity, 'HERMES': back_ends.hermes()} if provider else {}
+    for name, value in known.items():
+        path = path.replace(name, value)
     path = path.replace('IDUPPER', own.upper().replace('0X', '0x')).replace('ID', own).replace('SERVICE', service.get(node.kind, 'none'))
     words = ['curl', '-sS', '-m', '60', *(['-I'] if method == 'HEAD' else ['-X', method, '-D', '-']), '--path-as-is', f'{world.API}{path}']
     for name, value in (extra or {}).items():
         words += ['-H', f'{name}: {value}']
     if body is not None:
-        text = body if isinstance(body, str) else json.dumps(body).replace('"ID"', json.dumps(own))
+        text = body if isinstance(body, str) else json.dumps(body)
+        for name, value in {'ID': own, **known}.items():
+            text = text.replace(f'"{name}"', json.dumps(value))
         words += ['-H', 'Content-Type: application/json', '-d', text]
     done = sh(*inside(node.role, *words), check=False, timeout=70)
     head, _, content = done.stdout.partition('\n\n')
@@ -120,7 +139,7 @@ def ask(node, method, path, body, extra=None):
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(':') for line in lines[1:])}
     kept = {name: headers[name] for name in CLIENTS_USE if name in headers}
     if 'set-cookie' in headers:   # the token differs, its attributes must not
-        kept['set-cookie'] = re.sub('=[^;]*', '', headers['set-cookie'], 1)
+        kept['set-cookie'] = re.sub('Expires=[^;]*', 'Expires', re.sub('=[^;]*', '', headers['set-cookie'], count=1))
     if (method, path) == ('POST', '/services') and status == 201:
         service[node.kind] = json.loads(content)['id']
     return status, kept, content.strip()
@@ -155,17 +174,38 @@ def describe(path, answer):
     return status, kind, shape(value)
 
 
+def add_place():
+    """A third home, for the provider both connect to."""
+    network.LINKS += [('router-third', '45.70.0.10/24', '45.70.0.1/24', 'internet'), ('third', '192.168.70.2/24', '192.168.70.1/24', 'router-third')]
+    network.SPACES += ['router-third', 'third']
+
+
+def open_place():
+    inner = ('PREROUTING', '-i', 'eth0', '-p', 'udp', '--dport', '10000:60000', '-j', 'DNAT', '--to-destination', '192.168.70.2')
+    sh(*inside('router-third', 'sysctl', '-qw', 'net.ipv4.ip_forward=1'))
+    sh(*inside('router-third', 'iptables', '-t', 'nat', '-A', 'POSTROUTING', '-o', 'eth0', '-j', 'MASQUERADE'))
+    sh(*inside('router-third', 'iptables', '-t', 'nat', '-A', *inner))
+
+
 def main():
+    global provider
     bad = 0
     try:
+        add_place()
         back_ends.up('hub')
+        open_place()
         nodes = {}
         for role, kind in (('provider', 'ref'), ('consumer', 'ours')):
             node = nodes[kind] = Node(role, kind, 'direct', f'{STATE}/rest/{kind}', daemon=True)
             node.start()
             node.identity = node.get('POST', '/identities', {'passphrase': ''})['id'] if node.identity is None else node.identity
         well = 0
-        for method, path, body, *more in REQUESTS:
+        for number, (method, path, body, *more) in enumerate(REQUESTS + WITH_PROVIDER):
+            if number == len(REQUESTS):
+                provider = Node('third', 'ours', 'direct', f'{STATE}/rest/third', daemon=False)
+                provider.start()
+                for node in nodes.values():
+                    wait_for('the proposal', lambda: [p for p in node.proposals() if p['provider_id'] == provider.identity], 30)
             extra = more[0] if more else None
             name = f'{method} {path}' + ('' if body is None else f' {body if isinstance(body, str) else json.dumps(body)}') + (f' {json.dumps(extra)}' if extra else '')
             theirs, ours = (describe(path, ask(nodes[kind], method, path, body, extra)) for kind in ('ref', 'ours'))
@@ -180,9 +220,9 @@ def main():
                 bad += 1
                 print(f'not ok rest {name}\n#   reference {json.dumps(theirs)}\n#   ours      {json.dumps(ours)}', flush=True)
         # Nothing is compared where a filter in front of the API refuses everything.
-        enough = well > len(REQUESTS) // 4
+        enough = well > len(REQUESTS + WITH_PROVIDER) // 4
         bad += not enough
-        print(f'{"ok" if enough else "not ok"} rest {well} of {len(REQUESTS)} requests are answered with success by the reference', flush=True)
+        print(f'{"ok" if enough else "not ok"} rest {well} of {len(REQUESTS + WITH_PROVIDER)} requests are answered with success by the reference', flush=True)
     except (Failed, DemoError) as problem:
         bad += 1
         print(f'not ok rest {problem}', flush=True)
