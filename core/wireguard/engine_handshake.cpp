@@ -47,7 +47,9 @@ Status Engine::consume_initiation(Now now, const PathAddress& from, ByteSpan mes
   set_address(*peer, from);
   received(now.instant, *peer);
 
-  // Whoever began last goes first: an initiation of ours that is under way is forgotten.
+  // An initiation of ours that is under way goes on beside. Both ends may well begin at once, after
+  // a sleep in which both have missed a timer: if each forgot its own, both would wait for
+  // Rekey-Timeout.
   const std::uint32_t local_index = new_index(peer->id, false);
   const std::uint32_t remote_index = state.remote_index;
   ByteArray<kResponseSize> response;
@@ -55,10 +57,6 @@ Status Engine::consume_initiation(Now now, const PathAddress& from, ByteSpan mes
   if (!keys.ok()) {
     indices_.erase(local_index);
     return keys.error();
-  }
-  if (peer->initiated) {
-    indices_.erase(peer->initiated->local_index);
-    peer->initiated.reset();
   }
   retire_keypair(peer->next);
   retire_keypair(peer->previous);

@@ -99,6 +99,7 @@ core::Plan plan_of(const std::string& name, const core::ChainNames& chains) {
     add(core::plan_provider_base({chains, {}, {}}));
     add(*core::plan_session_nat(session));
   }
+  if (name == "limit") plan.push_back(core::ShapeLink{"myst0", 1'000'000});
   if (name == "kill-switch" || name == "all") {
     core::KillSwitch wanted;
     wanted.chains = chains;

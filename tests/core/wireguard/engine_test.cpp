@@ -384,6 +384,35 @@ TEST_F(Pair, BothMayBeginAtOnce) {
   EXPECT_EQ(b.inbox.size(), 2u);
 }
 
+// As after a sleep of both machines: none has heard of the other's when it begins.
+TEST_F(Pair, InitiationsThatCrossCostNoTime) {
+  send_a("first");
+  carry();
+  set_time(now.instant + seconds{300});
+  a.inbox.clear();
+  b.inbox.clear();
+  send_a("x");
+  send_b("y");
+  EXPECT_EQ(count_type(a, 1), 1u);
+  EXPECT_EQ(count_type(b, 1), 1u);
+  while (!a.outbox.empty() || !b.outbox.empty()) {
+    auto from_a = std::exchange(a.outbox, {}), from_b = std::exchange(b.outbox, {});
+    for (auto& datagram : from_a) b.receive(now, datagram.from, std::move(datagram.bytes));
+    for (auto& datagram : from_b) a.receive(now, datagram.from, std::move(datagram.bytes));
+  }
+  EXPECT_EQ(a.inbox.size(), 1u);
+  EXPECT_EQ(b.inbox.size(), 1u);
+  // And whichever of the two sessions each uses, the other goes on hearing it.
+  for (int i = 0; i < 5; ++i) {
+    set_time(now.instant + seconds{1});
+    send_a("more");
+    send_b("more");
+    carry();
+  }
+  EXPECT_EQ(a.inbox.size(), 6u);
+  EXPECT_EQ(b.inbox.size(), 6u);
+}
+
 TEST_F(Pair, PresharedKeysMustAgree) {
   const Secret<32> key(ByteArray<32>{7});
   a.engine().set_preshared_key(*peer_b, key);
