@@ -138,6 +138,25 @@ test_rung_udp_single() { rung MYST_WG_UDP=none; }
 test_rung_everything_plain() { rung MYST_WG_TUN=none MYST_WG_UDP=none; }
 test_one_thread() { rung MYST_WG_THREADS=1; }
 
+# Beneath a kernel that refuses a rung by itself: refused <what> <what the log says then...>. The engine
+# goes down one rung, says so, and loses nothing that an own choice of the rung would not.
+refused() {
+  local what=$1 pattern; shift
+  need wg iperf3 ping && [ -x "$bin/netns_other_kernel_tool" ] || { reason=${reason:-"needs the tests' build"}; return 77; }
+  pair "$bin/netns_other_kernel_tool $what $ours" "$ours" && exercise; local code=$?
+  for pattern in "$@"; do grep -qE "$pattern" "$work/wga.err" "$work/wga.out" || fail "the log does not say $pattern: $(tail -n 3 "$work/wga.err")"; done
+  end_pair
+  [ -z "$reason" ] && return $code
+}
+test_kernel_without_udp_super_packets() { refused no-uso 'wireguard device.* tun="?TCP super-packets'; }
+test_kernel_without_tun_offload() { refused no-offload 'wireguard device.* tun="?single packets'; }
+test_kernel_refuses_udp_segment() { refused no-segment 'refused by the kernel.* udp=sendmmsg'; }
+test_kernel_refuses_udp_segment_and_sendmmsg() { refused no-segment,no-sendmmsg 'refused by the kernel.* udp="single'; }
+test_kernel_without_udp_gro() { refused no-gro; }
+test_kernel_refuses_written_super_packets() { refused no-merge 'refused by the kernel.* merge_tcp=false'; }
+test_kernel_that_mangles_udp_segment() { refused linux-7.0 'wireguard device.* udp=sendmmsg'; }
+test_kernel_that_refuses_everything() { refused no-offload,no-segment,no-gro,no-sendmmsg 'refused by the kernel.* udp="single'; }
+
 # The link refuses UDP segmentation: the kernel answers EIO or EINVAL, the engine goes a rung down.
 test_link_without_checksum_offload() {
   need wg iperf3 ping ethtool || return
@@ -175,12 +194,12 @@ test_link_slower_than_its_sender() {
   [ -z "$reason" ]
 }
 
-# a's engine under enobufs_tool: short_of_buffers <kinds> <every> <burst>.
+# a's engine under other_kernel_tool: short_of_buffers <kinds> <every> <burst>.
 short_of_buffers() {
-  need wg iperf3 ping && [ -x "$bin/netns_enobufs_tool" ] || { reason=${reason:-"needs the tests' build"}; return 77; }
-  pair "$bin/netns_enobufs_tool $* $ours" "$ours" || { end_pair; return 1; }
+  need wg iperf3 ping && [ -x "$bin/netns_other_kernel_tool" ] || { reason=${reason:-"needs the tests' build"}; return 77; }
+  pair "$bin/netns_other_kernel_tool short=$1,$2,$3 $ours" "$ours" || { end_pair; return 1; }
 }
-failed_calls() {  # of enobufs_tool
+failed_calls() {  # of other_kernel_tool
   local before; before=$(wc -l <"$work/wga.out")
   kill -USR1 "$pid_a"
   wait_for 5 eval '[ "$(wc -l <"$work/wga.out")" -gt '"$before"' ]'
