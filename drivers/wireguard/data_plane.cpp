@@ -22,8 +22,8 @@ using core::wireguard::PeerPath;
 
 namespace {
 
-// A device's number: slot in the lower 16 bits, generation above, so that a number never means two
-// devices. An epoll event carries the number and the kind of descriptor.
+// A number of a port or link: slot in the lower 16 bits, generation above, so that it never means
+// two of them. An epoll event carries the number and the kind of descriptor.
 constexpr std::uint64_t kSlotMask = 0xffff;
 constexpr unsigned kKindShift = 56;
 constexpr std::size_t kStackSize = 256 * 1024;
@@ -64,7 +64,7 @@ std::int64_t clock_now() {
 
 DataPlane::DataPlane(platform::Loop& loop)
     : loop_(loop),
-      slots_(new Slot[kMaxDevices]),
+      slots_(new Slot[kMaxSlots]),
       reclaim_timer_(loop, [this] { reclaim(); }),
       scratch_(new std::uint8_t[kScratchSize]) {}
 
@@ -167,11 +167,14 @@ void DataPlane::run(Worker& worker) {
       if (kind == Kind::Stop) continue;
       const std::uint64_t number = data & ((std::uint64_t{1} << kKindShift) - 1);
       // The event may be older than the device's end: only what is published now is looked at.
-      Port* const port = slots_[number & kSlotMask].port.load(std::memory_order_seq_cst);
-      if (port == nullptr || port->number != number) continue;
+      const Slot& slot = slots_[number & kSlotMask];
       if (kind == Kind::Tun) {
-        if (!worker.transmitter->pump(*port, now)) unwatch(kind, port->tun.get());
+        LinkEnd* const link = slot.link.load(std::memory_order_seq_cst);
+        if (link == nullptr || link->number != number) continue;
+        if (!worker.transmitter->pump(*link, now)) unwatch(kind, link->tun.get());
       } else {
+        Port* const port = slot.port.load(std::memory_order_seq_cst);
+        if (port == nullptr || port->number != number) continue;
         worker.receiver->pump(*port, kind == Kind::Udp6, now);
       }
     }
@@ -212,7 +215,7 @@ void DataPlane::note_offload(Port&) {
 // --- loop
 
 Result<std::uint64_t> DataPlane::reserve() {
-  for (std::size_t i = 0; i < kMaxDevices; ++i) {
+  for (std::size_t i = 0; i < kMaxSlots; ++i) {
     if (slots_[i].reserved) continue;
     slots_[i].reserved = true;
     slots_[i].number = generation_++ << 16 | i;
@@ -228,7 +231,7 @@ DataPlane::Client* DataPlane::client_of(std::uint64_t number) {
 
 template <typename F>
 void DataPlane::each_client(F&& f) {
-  for (std::size_t i = 0; i < kMaxDevices; ++i) {
+  for (std::size_t i = 0; i < kMaxSlots; ++i) {
     if (slots_[i].client != nullptr) f(*slots_[i].client);
   }
 }
@@ -264,9 +267,19 @@ Status DataPlane::attach(std::uint64_t number, std::unique_ptr<Port> port, Clien
   Port* const published = port.release();  // detach() takes it back
   slot.client = &client;
   slot.port.store(published, std::memory_order_seq_cst);
-  Status status = watch(Kind::Tun, published->tun.get(), number);
-  if (status.ok()) status = watch_sockets(*published->sockets.load(), number);
-  return status;
+  return watch_sockets(*published->sockets.load(), number);
+}
+
+Status DataPlane::attach(std::uint64_t number, std::unique_ptr<LinkEnd> link) {
+  link->number = number;
+  LinkEnd* const published = link.release();  // detach() takes it back
+  slots_[number & kSlotMask].link.store(published, std::memory_order_seq_cst);
+  return watch(Kind::Tun, published->tun.get(), number);
+}
+
+void DataPlane::publish(LinkEnd& link, std::unique_ptr<PortTable> ports) {
+  retire(
+      std::unique_ptr<PortTable>(link.ports.exchange(ports.release(), std::memory_order_seq_cst)));
 }
 
 void DataPlane::detach(std::uint64_t number) {
@@ -275,9 +288,13 @@ void DataPlane::detach(std::uint64_t number) {
   slot.client = nullptr;
   slot.number = 0;
   slot.reserved = false;
+  if (std::unique_ptr<LinkEnd> link{slot.link.exchange(nullptr, std::memory_order_seq_cst)}) {
+    unwatch(Kind::Tun, link->tun.get());
+    publish(*link, nullptr);
+    retire(std::move(link));
+  }
   std::unique_ptr<Port> port(slot.port.exchange(nullptr, std::memory_order_seq_cst));
   if (port == nullptr) return;
-  unwatch(Kind::Tun, port->tun.get());
   std::unique_ptr<Sockets> sockets(port->sockets.exchange(nullptr, std::memory_order_seq_cst));
   if (sockets != nullptr) unwatch_sockets(*sockets);
   retire(std::unique_ptr<core::wireguard::Table>(port->table.exchange(nullptr)));

@@ -33,7 +33,7 @@ class Receiver;
 
 class DataPlane {
  public:
-  static constexpr std::size_t kMaxDevices = 512;
+  static constexpr std::size_t kMaxSlots = 512;  // ports and links
 
   // What a device hears, in the loop's thread. After any of the first three comes settle() once.
   class Client {
@@ -55,11 +55,15 @@ class DataPlane {
   ~DataPlane();  // after all devices are detached
 
   // --- loop
-  // The number a port will have, for the engine to stamp on its peers. Full: kMaxDevices.
+  // The number a port (for the engine to stamp on its peers) or a link will have. Full: kMaxSlots.
   Result<std::uint64_t> reserve();
-  // The port's tun and sockets are served from here on.
+  // The port's sockets are served from here on, until it is detached. Its link knows it already,
+  // and does not any more when it is detached.
   Status attach(std::uint64_t number, std::unique_ptr<Port> port, Client& client);
-  void detach(std::uint64_t number);
+  // The link's tun is served from here on.
+  Status attach(std::uint64_t number, std::unique_ptr<LinkEnd> link);
+  void detach(std::uint64_t number);  // port or link
+  void publish(LinkEnd& link, std::unique_ptr<PortTable> ports);
   Status replace_sockets(Port& port, std::unique_ptr<Sockets> sockets);
   void retire(std::unique_ptr<core::wireguard::Retired> object);
   core::wireguard::StageBudget& stage_budget() { return stage_budget_; }
@@ -81,6 +85,7 @@ class DataPlane {
 
   struct Slot {
     std::atomic<Port*> port{nullptr};
+    std::atomic<LinkEnd*> link{nullptr};
     Client* client = nullptr;
     std::uint64_t number = 0;
     bool reserved = false;

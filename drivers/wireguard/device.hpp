@@ -30,6 +30,7 @@
 namespace myst::wireguard {
 
 using PublicKey = x25519::PublicKey;
+class TunLink;  // an interface that devices of our engine share
 
 struct PeerConfig {
   PublicKey public_key{};
@@ -53,6 +54,10 @@ struct DeviceConfig {
   std::uint32_t fwmark = 0;         // SO_MARK of the encrypted datagrams
   bool up = false;                  // set the link up once configured
   bool control_socket = false;      // /var/run/wireguard/<name>.sock, for `wg` (userspace only)
+  // Not null: our engine, without an interface of its own. Packets to `network` on this one are the
+  // device's, and only what comes from there reaches it; name and MTU are the link's.
+  std::shared_ptr<TunLink> link;
+  IpPrefix network;
   std::vector<PeerConfig> peers;
 };
 
@@ -124,6 +129,9 @@ class Wireguard {
   // Whether open() has what it needs from the system; makes no device.
   Status probe() const;
   Result<std::unique_ptr<Device>> open(DeviceConfig config);
+  // One interface for many devices. Goes when neither they nor the caller have it any more. It
+  // costs no thread and no buffer before the first device.
+  Result<std::shared_ptr<TunLink>> open_link(const std::string& name, std::uint32_t mtu_bytes);
 
  private:
   platform::Loop& loop_;

@@ -27,21 +27,27 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-// Cuts the padding off and finds whose packet it says it is. False: no IP packet.
-bool look_inside(const Table& table, const std::uint8_t* packet, std::size_t& size,
-                 PeerPath*& owner) {
+// Whose packet it says it is, by its source.
+struct Owner {
+  PeerPath* peer = nullptr;
+  Port* port = nullptr;
+};
+
+// Cuts the padding off. False: no IP packet.
+bool look_inside(const Table& table, const PortTable& ports, const std::uint8_t* packet,
+                 std::size_t& size, Owner& owner) {
   if (size >= 20 && packet[0] >> 4 == 4) {
     const std::size_t length = load_be16(packet + 2);
     if (length < 20 || length > size) return false;
     size = length;
-    owner = table.route_v4(packet + 12);
+    owner = {table.route_v4(packet + 12), ports.route_v4(packet + 12)};
     return true;
   }
   if (size >= 40 && packet[0] >> 4 == 6) {
     const std::size_t length = std::size_t{load_be16(packet + 4)} + 40;
     if (length > size) return false;
     size = length;
-    owner = table.route_v6(packet + 8);
+    owner = {table.route_v6(packet + 8), ports.route_v6(packet + 8)};
     return true;
   }
   return false;
@@ -140,12 +146,19 @@ void Receiver::open_message(Port& port, const Table& table, MutableByteSpan mess
   }
   account_.data = true;
   std::uint8_t* const packet = message.data() + kTransportHeaderSize;
-  PeerPath* owner = nullptr;
-  if (!look_inside(table, packet, size, owner) || owner != &path) {
+  const PortTable* const ports = port.link->ports.load(std::memory_order_seq_cst);
+  Owner owner;
+  if (ports == nullptr || !look_inside(table, *ports, packet, size, owner) || owner.peer != &path) {
     port.counters.not_allowed.fetch_add(1, kRelaxed);
     return;
   }
   account_.bytes += message.size();
+  if (owner.port != &port) {
+    // Counted, as the peer's keys allow it; but the neighbours on the link are not to be spoken
+    // for.
+    port.counters.not_at_home.fetch_add(1, kRelaxed);
+    return;
+  }
   packets_[count_++] = PlainPacket{packet, size};
 }
 
@@ -172,7 +185,7 @@ void Receiver::settle(const PathAddress& from) {
 bool Receiver::write_run(Port& port, std::size_t first, Run& run) {
   iovec parts[core::wireguard::kMaxMerged + 1];
   int used = 0;
-  if (port.has_header) parts[used++] = {&run.offload, sizeof run.offload};
+  if (port.link->has_header) parts[used++] = {&run.offload, sizeof run.offload};
   parts[used++] = {packets_[first].data, packets_[first].size};
   for (std::size_t i = 1; i < run.count; ++i) {
     const PlainPacket& packet = packets_[first + i];
@@ -180,7 +193,7 @@ bool Receiver::write_run(Port& port, std::size_t first, Run& run) {
   }
   constexpr unsigned kAttempts = 4;  // the socket's buffer holds what comes meanwhile
   for (unsigned attempt = 0;; ++attempt) {
-    if (::writev(port.tun.get(), parts, used) >= 0) return true;
+    if (::writev(port.link->tun.get(), parts, used) >= 0) return true;
     if (errno == EINTR) continue;
     if ((errno == ENOBUFS || errno == ENOMEM || errno == EAGAIN) && attempt < kAttempts) {
       wait_for_memory(attempt);
@@ -193,16 +206,17 @@ bool Receiver::write_run(Port& port, std::size_t first, Run& run) {
 }
 
 void Receiver::write_tun(Port& port) {
+  LinkEnd& link = *port.link;
   const Span<const PlainPacket> packets(packets_.get(), count_);
   for (std::size_t first = 0; first < count_;) {
-    const core::wireguard::MergeKinds kinds{port.merge_tcp.load(kRelaxed),
-                                            port.merge_udp.load(kRelaxed)};
+    const core::wireguard::MergeKinds kinds{link.merge_tcp.load(kRelaxed),
+                                            link.merge_udp.load(kRelaxed)};
     Run run = merge(packets, first, kinds);
     if (!write_run(port, first, run)) {
       // The kernel refuses this kind of super-packet: these go one by one, and so do all later
       // ones.
       const bool udp = run.offload.type == OffloadHeader::kUdp;
-      (udp ? port.merge_udp : port.merge_tcp).store(false, kRelaxed);
+      (udp ? link.merge_udp : link.merge_tcp).store(false, kRelaxed);
       plane_.note_offload(port);
       restore(packets[first], run);
       continue;

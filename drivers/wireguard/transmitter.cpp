@@ -30,7 +30,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // is sealed and then refused by the socket.
 constexpr std::size_t kSlotSize = 65535 + 1024;
 
-PeerPath* route(const Table& table, ByteSpan packet) {
+// The peer of a Table, the port of a PortTable.
+template <typename T>
+auto route(const T& table, ByteSpan packet) -> decltype(table.route_v4(nullptr)) {
   if (packet.size() >= 20 && packet[0] >> 4 == 4) return table.route_v4(packet.data() + 16);
   if (packet.size() >= 40 && packet[0] >> 4 == 6) return table.route_v6(packet.data() + 24);
   return nullptr;
@@ -44,40 +46,44 @@ Transmitter::Transmitter(DataPlane& plane)
       packet_(new std::uint8_t[sizeof(OffloadHeader) + kMaxPacket]),
       slot_(new std::uint8_t[kSlotSize]) {}
 
-bool Transmitter::pump(Port& port, std::int64_t now) {
+bool Transmitter::pump(LinkEnd& link, std::int64_t now) {
   now_ = now;
-  mtu_ = port.mtu.load(kRelaxed);
-  const Table* const table = port.table.load(std::memory_order_seq_cst);
-  const std::size_t header_size = port.has_header ? sizeof(OffloadHeader) : 0;
+  mtu_ = link.mtu.load(kRelaxed);
+  const PortTable* const ports = link.ports.load(std::memory_order_seq_cst);
+  const std::size_t header_size = link.has_header ? sizeof(OffloadHeader) : 0;
   bool alive = true;
   for (unsigned reads = 0; reads < kReadBudget; ++reads) {
-    const ssize_t got = ::read(port.tun.get(), packet_.get(), header_size + kMaxPacket);
+    const ssize_t got = ::read(link.tun.get(), packet_.get(), header_size + kMaxPacket);
     if (got < 0) {
       if (errno == EINTR) continue;
       alive = errno != EBADFD && errno != EBADF;
       break;
     }
     const auto size = static_cast<std::size_t>(got);
-    if (table == nullptr || size <= header_size) continue;
+    if (ports == nullptr || size <= header_size) continue;
     OffloadHeader offload;
-    if (port.has_header) std::memcpy(&offload, packet_.get(), sizeof offload);
+    if (link.has_header) std::memcpy(&offload, packet_.get(), sizeof offload);
     const ByteSpan packet(packet_.get() + header_size, size - header_size);
+    Port* const port = route(*ports, packet);
+    const Table* const table =
+        port == nullptr ? nullptr : port->table.load(std::memory_order_seq_cst);
+    if (table == nullptr) continue;
     PeerPath* const path = route(*table, packet);
     const auto split = Splitter::parse(offload, packet);
     if (path == nullptr || !split.ok()) {
-      port.counters.unrouted.fetch_add(1, kRelaxed);
+      port->counters.unrouted.fetch_add(1, kRelaxed);
       continue;
     }
-    append(port, *split, *path);
+    append(*port, *split, *path);
   }
-  flush(port);
+  flush();
   return alive;
 }
 
 void Transmitter::append(Port& port, const Splitter& packet, PeerPath& path) {
   SendKey* const key = path.key_to_send();
   if (key == nullptr || send_key_use(*key, now_) == KeyUse::Dead) {
-    flush(port);
+    flush();
     hand_over(port, packet, path);
     return;
   }
@@ -91,14 +97,14 @@ void Transmitter::append(Port& port, const Splitter& packet, PeerPath& path) {
     if (batch_.count != 0 &&
         (batch_.path != &path || batch_.key != key || batch_.closed || message > batch_.stride ||
          batch_.count == kMaxBatch || batch_.used + message > kMaxBatchBytes)) {
-      flush(port);
+      flush();
     }
     if (message > kSlotSize) {
       port.counters.send_errors.fetch_add(1, kRelaxed);
       continue;
     }
     if (batch_.count == 0) {
-      batch_ = Batch{&path, key, message, 0, 0, false};
+      batch_ = Batch{&port, &path, key, message, 0, 0, false};
       if (!aead_.set_key(key->key)) return;
     }
     std::uint8_t* const at = slot_.get() + batch_.used;
@@ -203,8 +209,9 @@ int Transmitter::send(Port& port, int fd, PeerPath& path, PathAddress& to, std::
   return EAGAIN;
 }
 
-void Transmitter::flush(Port& port) {
+void Transmitter::flush() {
   if (batch_.count == 0) return;
+  Port& port = *batch_.port;
   PeerPath& path = *batch_.path;
   SendKey& key = *batch_.key;
   auto to = path.address.load();

@@ -19,7 +19,7 @@ class Transmitter {
  public:
   explicit Transmitter(DataPlane& plane);
   // Reads what is there, up to a budget. False: the tun is gone.
-  bool pump(Port& port, std::int64_t now);
+  bool pump(LinkEnd& link, std::int64_t now);
 
  private:
   static constexpr std::size_t kMaxPacket = 65535;
@@ -28,8 +28,9 @@ class Transmitter {
   static constexpr unsigned kReadBudget = 64;
   static constexpr unsigned kSendAttempts = 8;  // without any progress
 
-  // Messages in slot_ that go to one peer by one key.
+  // Messages in slot_ that go to one peer by one key, through its port.
   struct Batch {
+    Port* port = nullptr;
     core::wireguard::PeerPath* path = nullptr;
     core::wireguard::SendKey* key = nullptr;
     std::size_t stride = 0, used = 0;
@@ -40,7 +41,7 @@ class Transmitter {
   void append(Port& port, const core::wireguard::Splitter& packet, core::wireguard::PeerPath& path);
   void hand_over(Port& port, const core::wireguard::Splitter& packet,
                  core::wireguard::PeerPath& path);
-  void flush(Port& port);
+  void flush();
   // 0 or errno; done: bytes of the messages that left, none of them twice.
   int send(Port& port, int fd, core::wireguard::PeerPath& path, core::wireguard::PathAddress& to,
            std::size_t& done);

@@ -21,7 +21,6 @@ using core::wireguard::PathAddress;
 
 namespace {
 
-constexpr std::uint32_t kDefaultMtu = 1420;  // fits 1500 over IPv6
 constexpr std::size_t kMaxPeersPerSet = Engine::kMaxPeers;
 
 bool kernel_is(const char* release, unsigned& major, unsigned& minor, unsigned& patch) {
@@ -101,12 +100,8 @@ Result<std::unique_ptr<UserspaceDevice>> UserspaceDevice::open(platform::Loop& l
 UserspaceDevice::~UserspaceDevice() {
   control_.reset();
   timer_.cancel();
+  if (port_ != nullptr) link_->leave(*port_);
   plane_.detach(number_);
-  // The tun's descriptor lives until the data threads have let go of it; its name is free at once.
-  if (auto netlink = platform::Netlink::open(); netlink.ok() && link_index_ != 0) {
-    const auto link = netlink->link(name_);
-    if (link.ok() && link->index == link_index_) (void)netlink->delete_link(name_);
-  }
   engine_.remove_all_peers();
   for (auto& object : engine_.take_retired()) plane_.retire(std::move(object));
 }
@@ -129,30 +124,26 @@ Status UserspaceDevice::start(DeviceConfig config) {
   } else {
     MYST_TRY_ASSIGN(pair, open_sockets(config.listen_port, socket_options()));
   }
-  MYST_TRY_ASSIGN(platform::Tun tun, platform::open_tun(config.name, options_.tun_offload));
-  name_ = tun.name;
+  const bool shared = config.link != nullptr;
+  link_ = std::move(config.link);
+  if (!shared) {
+    MYST_TRY_ASSIGN(link_, TunLink::open(config.name, options_.tun_offload, config.mtu_bytes));
+  }
+  name_ = link_->name();
   auto port = std::make_unique<Port>();
-  port->has_header = tun.offload != platform::TunOffload::None;
-  port->merge_tcp.store(port->has_header);
-  port->merge_udp.store(tun.offload == platform::TunOffload::TcpUdp);
   port->send_offload.store(options_.udp_offload);
-  port->tun = std::move(tun.fd);
   auto sockets = std::make_unique<Sockets>();
   sockets->v4 = std::move(pair.v4);
   sockets->v6 = std::move(pair.v6);
   listen_port_ = pair.port;
+  port->number = number_;
   port->sockets.store(sockets.release());
+  MYST_TRY(link_->join(plane_, *port, shared ? std::optional(config.network) : std::nullopt));
   port_ = port.get();
   MYST_TRY(plane_.attach(number_, std::move(port), *this));
 
-  const std::uint32_t mtu = config.mtu_bytes == 0 ? kDefaultMtu : config.mtu_bytes;
+  set_limits(link_->mtu());
   MYST_TRY_ASSIGN(platform::Netlink netlink, platform::Netlink::open());
-  MYST_TRY(netlink.set_link_mtu(name_, mtu));
-  if (const auto link = netlink.link(name_); link.ok()) link_index_ = link->index;
-  // As the kernel's own devices (wg_open): nothing but what is routed there comes out of the tun,
-  // so an idle device wakes nobody. Fails where there is no IPv6.
-  (void)netlink.set_link_without_local_address(name_);
-  set_limits(mtu);
   for (const IpPrefix& address : config.addresses) {
     MYST_TRY(netlink.add_address(core::AddAddress{name_, address}));
   }
@@ -163,7 +154,7 @@ Status UserspaceDevice::start(DeviceConfig config) {
   }
   if (config.up) MYST_TRY(netlink.set_link_up(name_, true));
   log::info("wireguard device", "name", name_, "port", listen_port_, "tun",
-            platform::to_string(tun.offload), "udp", to_string(options_.udp_offload));
+            platform::to_string(link_->offload()), "udp", to_string(options_.udp_offload));
   on_link_change();
   settle();
   return {};
@@ -171,7 +162,7 @@ Status UserspaceDevice::start(DeviceConfig config) {
 
 void UserspaceDevice::set_limits(std::uint32_t mtu) {
   engine_.set_mtu(mtu);
-  port_->mtu.store(mtu, std::memory_order_relaxed);
+  port_->link->mtu.store(mtu, std::memory_order_relaxed);
 }
 
 // --- configuration
@@ -365,8 +356,8 @@ void UserspaceDevice::on_offload_changed() {
   const auto offload = port_->send_offload.load(std::memory_order_relaxed);
   log::info("wireguard offload refused by the kernel", "name", name_, "udp", to_string(offload),
             "segment_limit", port_->segment_limit.load(std::memory_order_relaxed), "merge_tcp",
-            port_->merge_tcp.load(std::memory_order_relaxed), "merge_udp",
-            port_->merge_udp.load(std::memory_order_relaxed));
+            port_->link->merge_tcp.load(std::memory_order_relaxed), "merge_udp",
+            port_->link->merge_udp.load(std::memory_order_relaxed));
 }
 
 void UserspaceDevice::on_link_change() {

@@ -10,6 +10,7 @@
 #include "drivers/wireguard/control_socket.hpp"
 #include "drivers/wireguard/data_plane.hpp"
 #include "drivers/wireguard/device.hpp"
+#include "drivers/wireguard/tun_link.hpp"
 #include "drivers/wireguard/uapi.hpp"
 #include "drivers/wireguard/udp.hpp"
 #include "platform/loop/timer.hpp"
@@ -75,8 +76,8 @@ class UserspaceDevice final : public Device, private DataPlane::Client {
   DataPlane& plane_;
   const std::uint64_t number_;
   UserspaceOptions options_;
+  std::shared_ptr<TunLink> link_;  // shared or our own
   std::string name_;
-  std::uint32_t link_index_ = 0;  // ours even if another one takes the name
   std::uint16_t listen_port_ = 0;
   std::uint32_t fwmark_ = 0;
   core::wireguard::Engine engine_;

@@ -61,7 +61,7 @@ Status Wireguard::probe() const {
 }
 
 Result<std::unique_ptr<Device>> Wireguard::open(DeviceConfig config) {
-  if (choice_.backend == Backend::Kernel) {
+  if (choice_.backend == Backend::Kernel && config.link == nullptr) {
     MYST_TRY_ASSIGN(auto device, KernelDevice::open(loop_, std::move(config)));
     return std::unique_ptr<Device>(std::move(device));
   }
@@ -71,6 +71,11 @@ Result<std::unique_ptr<Device>> Wireguard::open(DeviceConfig config) {
   MYST_TRY_ASSIGN(auto device, UserspaceDevice::open(loop_, rng_, *data_plane_, userspace_options(),
                                                      std::move(config)));
   return std::unique_ptr<Device>(std::move(device));
+}
+
+Result<std::shared_ptr<TunLink>> Wireguard::open_link(const std::string& name,
+                                                      std::uint32_t mtu_bytes) {
+  return TunLink::open(name, userspace_options(0).tun_offload, mtu_bytes);
 }
 
 }  // namespace myst::wireguard
