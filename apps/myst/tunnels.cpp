@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "drivers/wireguard/tun_link.hpp"
+
 namespace myst::app {
 namespace {
 
@@ -23,27 +25,88 @@ Tunnels::Tunnels(platform::HostNetwork& network, wireguard::Wireguard& wireguard
 
 void Tunnels::prepare_provider(Done done) {
   if (const Status status = wireguard_.probe(); !status.ok()) return done(status);
-  network_.start_provider(std::move(done));
+  network_.start_provider([this, done = std::move(done)](const Status& started) {
+    if (!started.ok() || wireguard_.backend().backend == wireguard::Backend::Kernel) {
+      return done(started);
+    }
+    with_provider_link(done);
+  });
 }
+
+// --- the device of all sessions
+
+void Tunnels::with_provider_link(Done done) {
+  if (provider_link_ != nullptr && provider_link_->there()) return done({});
+  wait_for_link_.push_back(std::move(done));
+  if (wait_for_link_.size() > 1) return;
+  if (provider_link_ == nullptr) return make_provider_link(0);
+  // Somebody has deleted it. What we knew of it goes too; sessions that were on it get nothing any
+  // more and end by themselves.
+  const std::string name = provider_link_->name();
+  provider_link_.reset();
+  network_.close_link(name, {});
+  network_.release_link(name, [this](const Status&) { make_provider_link(0); });
+}
+
+void Tunnels::make_provider_link(int number) {
+  const std::string name = config_.provider_link + std::to_string(number);
+  network_.claim_link(name, [this, name, number](const Status& claimed) {
+    if (!claimed.ok()) {
+      const bool taken = claimed.error().code == Errc::AlreadyExists;
+      if (taken && number < kMaxLinkNumber) return make_provider_link(number + 1);
+      return provider_link_made(claimed);
+    }
+    auto link = wireguard_.open_link(name, config_.provider_mtu_bytes);
+    if (!link.ok()) {
+      return network_.release_link(
+          name, [this, why = link.error()](const Status&) { provider_link_made(why); });
+    }
+    provider_link_ = std::move(*link);
+    network_.open_link({name, 0, config_.limit_bytes_per_second > 0}, [this,
+                                                                       name](const Status& opened) {
+      if (opened.ok()) return provider_link_made(opened);
+      provider_link_.reset();
+      network_.release_link(name, [this, opened](const Status&) { provider_link_made(opened); });
+    });
+  });
+}
+
+void Tunnels::provider_link_made(const Status& status) {
+  for (const Done& done : std::exchange(wait_for_link_, {})) done(status);
+}
+
+// --- one tunnel
 
 void Tunnels::make_device(core::node::TunnelId id, wireguard::DeviceConfig config, Done done,
                           std::function<void()> configure) {
-  const std::string link = config.name;
+  const std::string link = tunnels_[id].link;
+  auto shared_config = std::make_shared<wireguard::DeviceConfig>(std::move(config));
+  if (link.empty()) {
+    return with_provider_link([this, id, done = std::move(done), shared_config,
+                               configure = std::move(configure)](const Status& there) {
+      if (!there.ok()) return opened(id, there, done);
+      shared_config->link = provider_link_;
+      open_device(id, std::move(*shared_config), done, configure);
+    });
+  }
   // In the journal before it exists: a device that a crash leaves behind is deleted at the next
   // start.
-  network_.claim_link(link, [this, id, link, done = std::move(done),
-                             config = std::make_shared<wireguard::DeviceConfig>(std::move(config)),
+  network_.claim_link(link, [this, id, done = std::move(done), shared_config,
                              configure = std::move(configure)](const Status& claimed) {
     if (!claimed.ok()) return opened(id, claimed, done);
-    auto device = wireguard_.open(std::move(*config));
-    if (!device.ok()) {
-      network_.release_link(
-          link, [this, id, done, why = device.error()](const Status&) { opened(id, why, done); });
-      return;
-    }
-    tunnels_[id].device = std::move(*device);
-    configure();
+    open_device(id, std::move(*shared_config), done, configure);
   });
+}
+
+void Tunnels::open_device(core::node::TunnelId id, wireguard::DeviceConfig config, const Done& done,
+                          const std::function<void()>& configure) {
+  auto device = wireguard_.open(std::move(config));
+  if (!device.ok()) {
+    return remove_device(
+        id, [this, id, done, why = device.error()](const Status&) { opened(id, why, done); });
+  }
+  tunnels_[id].device = std::move(*device);
+  configure();
 }
 
 // The end of every opening. A failed one leaves nothing; one that somebody wants closed meanwhile
@@ -62,32 +125,38 @@ void Tunnels::opened(core::node::TunnelId id, const Status& status, const Done& 
 void Tunnels::remove_device(core::node::TunnelId id, Done done) {
   Tunnel& tunnel = tunnels_[id];
   tunnel.device.reset();
+  if (tunnel.link.empty()) return done({});
   network_.release_link(tunnel.link, std::move(done));
 }
 
 void Tunnels::open(const core::node::ServiceTunnelOpen& request, platform::UniqueFd socket,
                    Done done) {
   wireguard::DeviceConfig config;
+  const bool own_link = wireguard_.backend().backend == wireguard::Backend::Kernel;
   config.name = request.link;
+  config.network = request.network;
   config.private_key = request.private_key;
   config.listen_port = request.listen_port;
   config.socket = std::move(socket);
   config.mtu_bytes = config_.provider_mtu_bytes;
   config.peers.push_back(whole_internet(request.peer));
   platform::HostNetwork::Session session;
-  session.link = request.link;
   session.network = request.network;
+  session.own_link = own_link;
   session.address = request.address;
   session.dns_policy = request.dns_policy;
   session.limit_bytes_per_second = config_.limit_bytes_per_second;
   const core::node::TunnelId id = request.tunnel;
-  tunnels_[id].link = request.link;
-  make_device(id, std::move(config), done, [this, id, session, done] {
-    network_.open_session(session, [this, id, link = session.link, done](const Status& status) {
-      if (status.ok()) return opened(id, status, done);
-      network_.close_session(link, {});  // its DNS
-      remove_device(id, [this, id, status, done](const Status&) { opened(id, status, done); });
-    });
+  if (own_link) tunnels_[id].link = request.link;
+  tunnels_[id].network = request.network;
+  make_device(id, std::move(config), done, [this, id, session, done]() mutable {
+    session.link = tunnels_[id].device->name();
+    network_.open_session(
+        session, [this, id, network = session.network, done](const Status& status) {
+          if (status.ok()) return opened(id, status, done);
+          network_.close_session(network, {});  // its DNS
+          remove_device(id, [this, id, status, done](const Status&) { opened(id, status, done); });
+        });
   });
 }
 
@@ -180,12 +249,13 @@ void Tunnels::close_now(core::node::TunnelId id, Closed done) {
   tunnels_.erase(id);
   const auto undone = [this, gone, last, done = std::move(done)](const Status&) {
     gone->device.reset();
+    if (gone->link.empty()) return done(last);
     network_.release_link(gone->link, [last, done](const Status&) { done(last); });
   };
   if (gone->consumer) {
     network_.close_tunnel(gone->link, undone);
   } else {
-    network_.close_session(gone->link, undone);
+    network_.close_session(gone->network, undone);
   }
 }
 

@@ -175,12 +175,14 @@ struct KillSwitchOff {
 
 // --- tunnels ------------------------------------------------------------------------------------
 
-// One session's device on the provider: device, address, policy block, NAT and forwarding, DNS of
-// the session's .1, shaper. All or nothing: after an error nothing is left. Answer: Done.
+// One session's tunnel on the provider: WireGuard, address, policy block, NAT and forwarding, DNS
+// of the session's .1, shaper. All or nothing: after an error nothing is left. Answer: Done.
 struct ServiceTunnelOpen {
   ActionId id;
   TunnelId tunnel;
-  std::string link;  // "myst3"; a device of that name that is not ours: AlreadyExists
+  // "myst3", if it is to have a device of its own (the kernel's module needs one, our engine has
+  // one for all sessions); a device of that name that is not ours: AlreadyExists.
+  std::string link;
   IpPrefix network;  // 10.182.3.0/24
   IpPrefix address;  // 10.182.3.1/24
   Secret<32> private_key;

@@ -79,16 +79,17 @@ Status check_one(const SetDns& c) {
                           [](const std::string& d) { return is_word(d, 253) && d[0] != '-'; }),
               "search domain");
 }
-Status check_one(const ShapeLink& c) {
-  return need(is_link(c.link) && c.bytes_per_second >= 1000, "link rate");
-}
+Status check_one(const ShapeLink& c) { return need(is_link(c.link), "link name"); }
 Status check_one(const SharedRate& c) {
   return need(is_link(c.queue) && c.bytes_per_second >= 1000, "shared rate");
 }
 Status check_one(const JoinSharedRate& c) {
-  MYST_TRY(need(is_link(c.link) && is_link(c.queue), "link name"));
-  MYST_TRY(need(c.network.ip.is_v4() && c.network.length >= 24, "network of a shared rate"));
-  return need(c.bytes_per_second >= 1000, "link rate");
+  return need(is_link(c.link) && is_link(c.queue), "link name");
+}
+Status check_one(const SessionRate& c) {
+  MYST_TRY(need(is_link(c.queue), "link name"));
+  MYST_TRY(need(c.network.ip.is_v4() && c.network.length >= 24, "network of a session's rate"));
+  return need(c.bytes_per_second >= 1000, "session rate");
 }
 
 // Writing: each alternative appends its words; reading takes them in the same order.
@@ -132,15 +133,16 @@ void write(Words& out, const SetDns& c) {
   out.push_back(std::to_string(c.search.size()));
   out.insert(out.end(), c.search.begin(), c.search.end());
 }
-void write(Words& out, const ShapeLink& c) {
-  out.insert(out.end(), {"shape", c.link, std::to_string(c.bytes_per_second)});
-}
+void write(Words& out, const ShapeLink& c) { out.insert(out.end(), {"shape-link", c.link}); }
 void write(Words& out, const SharedRate& c) {
   out.insert(out.end(), {"shared-rate", c.queue, std::to_string(c.bytes_per_second)});
 }
 void write(Words& out, const JoinSharedRate& c) {
-  out.insert(out.end(), {"join-shared-rate", c.link, c.queue, c.network.to_string(),
-                         std::to_string(c.bytes_per_second)});
+  out.insert(out.end(), {"redirect", c.link, c.queue});
+}
+void write(Words& out, const SessionRate& c) {
+  out.insert(out.end(), {"session-rate", c.queue, c.network.to_string(),
+                         std::to_string(c.bytes_per_second), c.shared ? "1" : "0"});
 }
 
 // Takes words from the front; the first error sticks and is asked for once at the end.
@@ -234,11 +236,12 @@ Result<Change> read_change(Reader& in) {
   }
   if (kind == "sysctl") return Change{SetSysctl{in.text(), in.text()}};
   if (kind == "dns") return Change{read_dns(in)};
-  if (kind == "shape") return Change{ShapeLink{in.text(), in.number<std::uint64_t>()}};
+  if (kind == "shape-link") return Change{ShapeLink{in.text()}};
   if (kind == "shared-rate") return Change{SharedRate{in.text(), in.number<std::uint64_t>()}};
-  if (kind == "join-shared-rate") {
-    return Change{
-        JoinSharedRate{in.text(), in.text(), in.parsed<IpPrefix>(), in.number<std::uint64_t>()}};
+  if (kind == "redirect") return Change{JoinSharedRate{in.text(), in.text()}};
+  if (kind == "session-rate") {
+    return Change{SessionRate{in.text(), in.parsed<IpPrefix>(), in.number<std::uint64_t>(),
+                              in.number<std::uint8_t>() != 0}};
   }
   return Error{Errc::Malformed, 0, "kind of change"};
 }

@@ -114,14 +114,11 @@ struct SetDns {
 };
 inline constexpr std::size_t kMaxDnsServers = 8;
 
-// What the device sends is limited to a rate by a token bucket (what it receives: a rule, see
-// SessionNetwork). Undo: the token bucket is deleted, if it is one.
+// What the device sends goes through an HTB, in which sessions have their classes (what it
+// receives: a rule, see SessionNetwork). Undo: the HTB is deleted, if it is one.
 struct ShapeLink {
   std::string link;
-  std::uint64_t bytes_per_second = 0;
-  bool operator==(const ShapeLink& o) const {
-    return link == o.link && bytes_per_second == o.bytes_per_second;
-  }
+  bool operator==(const ShapeLink& o) const { return link == o.link; }
 };
 
 // One rate for all sessions together in each direction, shared evenly among those that want some: a
@@ -134,21 +131,28 @@ struct SharedRate {
   }
 };
 
-// All IPv4 of a link goes through the shared queue, as a class of its own each direction: to
-// `network` and from it. Undo: classes, filters and the redirection are deleted.
+// All IPv4 of a link goes through the shared queue. Undo: the redirection is deleted.
 struct JoinSharedRate {
   std::string link, queue;
-  IpPrefix network;                    // an IPv4 network of at most 256 addresses
-  std::uint64_t bytes_per_second = 0;  // its own limit
-  bool operator==(const JoinSharedRate& o) const {
-    return link == o.link && queue == o.queue && network == o.network &&
-           bytes_per_second == o.bytes_per_second;
+  bool operator==(const JoinSharedRate& o) const { return link == o.link && queue == o.queue; }
+};
+
+// A session's class in the HTB of a link (to `network`) or of a shared rate (and from it, borrowing
+// what others leave). Undo: class and filter are deleted.
+struct SessionRate {
+  std::string queue;  // the device
+  IpPrefix network;   // an IPv4 network of at most 256 addresses
+  std::uint64_t bytes_per_second = 0;
+  bool shared = false;
+  bool operator==(const SessionRate& o) const {
+    return queue == o.queue && network == o.network && bytes_per_second == o.bytes_per_second &&
+           shared == o.shared;
   }
 };
 
-using Change =
-    std::variant<OwnLink, SetLinkUp, SetLinkMtu, AddAddress, AddRoute, AddRule, IptablesChain,
-                 IptablesRule, SetSysctl, SetDns, ShapeLink, SharedRate, JoinSharedRate>;
+using Change = std::variant<OwnLink, SetLinkUp, SetLinkMtu, AddAddress, AddRoute, AddRule,
+                            IptablesChain, IptablesRule, SetSysctl, SetDns, ShapeLink, SharedRate,
+                            JoinSharedRate, SessionRate>;
 // Made in order, undone in reverse order; all iptables changes of a plan at once, in the place of
 // the first of them.
 using Plan = std::vector<Change>;

@@ -87,8 +87,27 @@ Plan plan_provider_base(const ProviderBase& base) {
   return plan;
 }
 
-Result<Plan> plan_session_nat(const SessionNetwork& session) {
-  if (!session.network.ip.is_v4() || (session.dns && !session.dns->is_v4()) ||
+Plan plan_provider_link(const ProviderLink& provider) {
+  const std::string& link = provider.link;
+  Plan plan;
+  if (provider.mtu_bytes > 0) plan.push_back(SetLinkMtu{link, provider.mtu_bytes});
+  // A tunnel lets IPv6 in as well (allowed IPs ::/0), but nothing here would filter or forward it.
+  plan.push_back(SetSysctl{"net/ipv6/conf/" + link + "/disable_ipv6", "1"});
+  // WireGuard's allowed IPs are 0.0.0.0/0: the peer could send from any address.
+  plan.push_back(append("filter", provider.chains.input, {"-i", link, "-j", "REJECT"}));
+  plan.push_back(append("filter", provider.chains.forward, {"-i", link, "-j", "DROP"}));
+  plan.push_back(append("filter", provider.chains.forward, {"-o", link, "-j", "DROP"}));
+  if (!provider.shared_rate.empty()) {
+    plan.push_back(JoinSharedRate{link, provider.shared_rate});
+  } else if (provider.limited) {
+    plan.push_back(ShapeLink{link});
+  }
+  plan.push_back(SetLinkUp{link});
+  return plan;
+}
+
+Result<Plan> plan_session(const SessionNetwork& session) {
+  if (!session.address.ip.is_v4() || (session.dns && !session.dns->is_v4()) ||
       (session.outbound && !session.outbound->is_v4())) {
     return Error{Errc::Unsupported, 0, "session network is not IPv4"};
   }
@@ -97,21 +116,24 @@ Result<Plan> plan_session_nat(const SessionNetwork& session) {
     return Error{Errc::Rejected, 0, "outbound address is unspecified"};
   }
   const ChainNames& names = session.chains;
-  const std::string network = session.network.network().to_string();
+  const IpPrefix prefix = session.address.network();
+  const std::string network = prefix.to_string();
   const std::string& link = session.link;
   Plan plan;
   if (session.dns) {
-    const std::string dns = session.dns->to_string() + "/32";
+    const std::string dns = session.dns->to_string();
     const std::string port = std::to_string(session.dns_port);
     for (const char* protocol : {"udp", "tcp"}) {
-      plan.push_back(append("nat", names.redirect,
-                            {"-i", link, "-s", network, "-d", dns, "-p", protocol, "-m", protocol,
-                             "--dport", "53", "-j", "REDIRECT", "--to-ports", port}));
+      // Not REDIRECT: that takes the device's first address, which may be another session's.
+      plan.push_back(
+          append("nat", names.redirect,
+                 {"-i", link, "-s", network, "-d", dns + "/32", "-p", protocol, "-m", protocol,
+                  "--dport", "53", "-j", "DNAT", "--to-destination", dns + ":" + port}));
     }
     for (const char* protocol : {"udp", "tcp"}) {
-      plan.push_back(append("filter", names.input,
-                            {"-i", link, "-s", network, "-d", dns, "-p", protocol, "-m", protocol,
-                             "--dport", port, "-j", "ACCEPT"}));
+      plan.push_back(insert("filter", names.input,
+                            {"-i", link, "-s", network, "-d", dns + "/32", "-p", protocol, "-m",
+                             protocol, "--dport", port, "-j", "ACCEPT"}));
     }
   }
   Args leave{"-s", network, "!", "-d", network, "-j"};
@@ -121,43 +143,37 @@ Result<Plan> plan_session_nat(const SessionNetwork& session) {
     leave.push_back("MASQUERADE");
   }
   plan.push_back(append("nat", names.snat, std::move(leave)));
-  plan.push_back(append("filter", names.input, {"-i", link, "-j", "REJECT"}));
-  // WireGuard's allowed IPs are 0.0.0.0/0: the peer could send from any address.
-  plan.push_back(append("filter", names.forward, {"-i", link, "!", "-s", network, "-j", "DROP"}));
-  if (!session.shared_rate.empty() && session.network.length >= 24) {
-    constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
-    const std::uint64_t limit = session.limit_bytes_per_second;
-    plan.push_back(JoinSharedRate{link, session.shared_rate, session.network,
-                                  limit == 0 ? kNone : std::max<std::uint64_t>(limit, 1000)});
-  } else if (session.limit_bytes_per_second > 0) {
-    // hashlimit counts in whole KB and wants a burst above what one second brings.
-    const std::uint64_t rate =
-        std::clamp<std::uint64_t>(session.limit_bytes_per_second / 1024, 1, kMaxRuleRate);
-    const std::uint64_t burst = rate + 64;
-    plan.push_back(append("filter", names.forward,
-                          {"-i", link, "-m", "hashlimit", "--hashlimit-above",
-                           std::to_string(rate) + "kb/s", "--hashlimit-burst",
-                           std::to_string(burst) + "kb", "--hashlimit-name", link, "-j", "DROP"}));
-    plan.push_back(ShapeLink{link, std::max<std::uint64_t>(session.limit_bytes_per_second, 1000)});
-  }
-  plan.push_back(append("filter", names.forward, {"-i", link, "-j", names.block}));
-  plan.push_back(append("filter", names.forward,
-                        {"-i", link, "-j", session.dns_policy ? names.policy : "ACCEPT"}));
+  // Each before the last one, so what is to match first comes last.
   // Answers only: the provider's neighbours cannot open connections to the consumer.
-  plan.push_back(append("filter", names.forward,
+  plan.push_back(insert("filter", names.forward,
                         {"-o", link, "-d", network, "-m", "conntrack", "--ctstate",
                          "RELATED,ESTABLISHED", "-j", "ACCEPT"}));
-  plan.push_back(append("filter", names.forward, {"-o", link, "-j", "DROP"}));
-  return plan;
-}
-
-Plan plan_provider_link(const ProviderLink& link) {
-  Plan plan;
-  if (link.mtu_bytes > 0) plan.push_back(SetLinkMtu{link.link, link.mtu_bytes});
-  // A tunnel lets IPv6 in as well (allowed IPs ::/0), but nothing here would filter or forward it.
-  plan.push_back(SetSysctl{"net/ipv6/conf/" + link.link + "/disable_ipv6", "1"});
-  plan.push_back(AddAddress{link.link, link.address});
-  plan.push_back(SetLinkUp{link.link});
+  // Nor can its other consumers.
+  plan.push_back(insert("filter", names.forward,
+                        {"-i", link, "!", "-o", link, "-s", network, "-j",
+                         session.dns_policy ? names.policy : "ACCEPT"}));
+  plan.push_back(insert("filter", names.forward, {"-i", link, "-s", network, "-j", names.block}));
+  const std::uint64_t limit = session.limit_bytes_per_second;
+  if (session.shared_rate.empty() && limit > 0) {
+    // hashlimit counts in whole KB and wants a burst above what one second brings.
+    const std::uint64_t rate = std::clamp<std::uint64_t>(limit / 1024, 1, kMaxRuleRate);
+    const std::uint64_t burst = rate + 64;
+    plan.push_back(
+        insert("filter", names.forward,
+               {"-i", link, "-s", network, "-m", "hashlimit", "--hashlimit-above",
+                std::to_string(rate) + "kb/s", "--hashlimit-burst", std::to_string(burst) + "kb",
+                "--hashlimit-name", prefix.ip.to_string(), "-j", "DROP"}));
+  }
+  if (prefix.length >= 24) {
+    constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
+    const std::uint64_t own = limit == 0 ? kNone : std::max<std::uint64_t>(limit, 1000);
+    if (!session.shared_rate.empty()) {
+      plan.push_back(SessionRate{session.shared_rate, prefix, own, true});
+    } else if (limit > 0) {
+      plan.push_back(SessionRate{link, prefix, own, false});
+    }
+  }
+  plan.push_back(AddAddress{link, session.address});
   return plan;
 }
 

@@ -6,10 +6,10 @@
 //
 //   nat    PREROUTING  -> MYST               DNS of a session's own address to the DNS proxy
 //   nat    POSTROUTING -> MYST_SNAT          source address of what leaves
-//   filter INPUT       -> MYST_INPUT         from a session: the DNS proxy, nothing else of this
-//   host filter FORWARD     -> MYST_FORWARD       from a session: no foreign source, no protected
-//   network filter MYST_BLOCK                        the protected networks filter
-//   MYST_PROVIDER_FIREWALL            destinations a DNS policy opened, then REJECT
+//   filter INPUT       -> MYST_INPUT         from a session: the DNS proxy, else nothing of us
+//   filter FORWARD     -> MYST_FORWARD       from a session: no foreign source, no MYST_BLOCK
+//   filter MYST_BLOCK                        the protected networks
+//   filter MYST_PROVIDER_FIREWALL            destinations a DNS policy opened, then REJECT
 //
 // The reference black-holes protected networks by DNAT to 240.0.0.1; the packets may then leave
 // towards the uplink, and what conntrack calls INVALID passes. Here a filter rule refuses them.
@@ -46,30 +46,33 @@ struct ProviderBase {
 };
 Plan plan_provider_base(const ProviderBase& base);
 
+// A device of sessions, one or many: nothing passes that is not a session's. MTU 0: kernel's
+// choice; no IPv6 on it at all. Sessions insert their rules before these, and where they have a
+// rate, their classes.
+struct ProviderLink {
+  ChainNames chains;
+  std::string link;
+  std::uint32_t mtu_bytes = 0;
+  bool limited = false;     // each session has a limit of its own
+  std::string shared_rate;  // not empty: the rate all share, which then holds these limits too
+};
+Plan plan_provider_link(const ProviderLink& link);
+
 // Per session (WireGuard: its /24; OpenVPN: the subnet of the server).
 struct SessionNetwork {
   ChainNames chains;
-  std::string link;
-  IpPrefix network;                   // 10.182.3.0/24
+  std::string link;                   // see ProviderLink
+  IpPrefix address;                   // of the provider, host bits kept: 10.182.3.1/24
   std::optional<IpAddress> dns;       // 10.182.3.1; none: no DNS redirect
   std::uint16_t dns_port = 11253;     // where the DNS proxy listens
   std::optional<IpAddress> outbound;  // source address of what leaves; none: masquerade
   bool dns_policy = false;            // only destinations opened by plan_open_destination()
-  // 0: no limit. Each session has its own: to the consumer a token bucket on the device, from it a
+  // 0: no limit. Each session has its own: to the consumer a class in the device's queue, from it a
   // rule that drops what is too much (the reference shares one ifb0 among all sessions).
   std::uint64_t limit_bytes_per_second = 0;
-  // Not empty: the rate all sessions share, which then holds this one's limit too.
-  std::string shared_rate;
+  std::string shared_rate;  // as the link's
 };
-Result<Plan> plan_session_nat(const SessionNetwork& session);
-
-// The device of a session on the provider: address, MTU (0: kernel's choice), no IPv6 on it at all.
-struct ProviderLink {
-  std::string link;
-  IpPrefix address;  // 10.182.3.1/24
-  std::uint32_t mtu_bytes = 0;
-};
-Plan plan_provider_link(const ProviderLink& link);
+Result<Plan> plan_session(const SessionNetwork& session);
 
 // A destination opened for all sessions under a DNS policy.
 Plan plan_open_destination(const ChainNames& chains, const IpPrefix& destination);

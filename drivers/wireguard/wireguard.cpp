@@ -75,7 +75,7 @@ Result<std::unique_ptr<Device>> Wireguard::open(DeviceConfig config) {
 
 Result<std::shared_ptr<TunLink>> Wireguard::open_link(const std::string& name,
                                                       std::uint32_t mtu_bytes) {
-  return TunLink::open(name, userspace_options(0).tun_offload, mtu_bytes);
+  return TunLink::open(name, userspace_options().tun_offload, mtu_bytes);
 }
 
 }  // namespace myst::wireguard

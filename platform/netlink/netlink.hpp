@@ -75,17 +75,20 @@ class Netlink {
   // afterwards it is the tunnel's own. NotFound: no way (Io ENETUNREACH is told as NotFound too).
   Result<Way> way_to(const IpAddress& destination, std::optional<IpAddress> source = std::nullopt);
 
-  // Token bucket as root queue of the link; replaces what is there / deletes it if it is one.
+  // HTB as root queue of the link; replaces what is there / deletes it if it is one.
   Status shape(const core::ShapeLink& change);
   Status unshape(const std::string& link);
-  // A rate that links share, and one link's part in it (netlink_share.cpp).
+  // A rate that links share, their traffic's way there, and a session's part in it or in the queue
+  // of a shaped link (netlink_share.cpp).
   Status make_shared_rate(const core::SharedRate& change);
   Status join_shared_rate(const core::JoinSharedRate& change);
   Status leave_shared_rate(const core::JoinSharedRate& change);
+  Status make_session_rate(const core::SessionRate& change);
+  Status drop_session_rate(const core::SessionRate& change);
 
  private:
   explicit Netlink(NlSocket socket) : socket_(std::move(socket)) {}
-  bool put_fair_queue(std::uint32_t link, std::uint32_t parent);
+  Status put_leaf(std::uint32_t device, std::uint32_t parent, std::uint64_t bytes_per_second);
   Result<std::uint32_t> index_of(const std::string& name);
   Result<std::vector<core::AddRule>> rules();
   NlSocket socket_;

@@ -1,5 +1,5 @@
-// Traffic shaping through rtnetlink: a token bucket (sch_tbf) as root queue of a link, with a fair
-// queue of its flows (fq_codel) inside where the kernel has one.
+// Traffic shaping through rtnetlink: a hierarchy of token buckets (sch_htb) as root queue of a
+// link, with a fair queue of flows (fq_codel) in each class where the kernel has one.
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
@@ -19,8 +19,12 @@ namespace myst::platform {
 namespace {
 
 constexpr std::uint32_t kMinBurst = 16 * 1024;
-constexpr double kLatencySeconds = 0.4;      // how long a packet may wait before it is dropped
-constexpr std::uint32_t kBucket = 1u << 16;  // handle 1:
+constexpr double kLatencySeconds = 0.4;  // how long a packet may wait before it is dropped
+// A turn. Not less than the largest super-packet: HTB sends one in any case, so smaller turns would
+// share out packets instead of bytes.
+constexpr std::uint32_t kQuantum = 68 * 1024;
+constexpr std::uint32_t kMinQueueBytes = 2 * kQuantum, kMaxQueueBytes = 512 * 1024;
+constexpr const char* kWhat = "shape link";
 
 }  // namespace
 
@@ -45,62 +49,74 @@ std::uint32_t tc_burst(std::uint64_t bytes_per_second) {
   return std::max(kMinBurst, bounded_u32(static_cast<double>(bytes_per_second) / 50));
 }
 
-Status Netlink::shape(const core::ShapeLink& change) {
-  MYST_TRY_ASSIGN(const std::uint32_t index, index_of(change.link));
-  const auto rate = static_cast<double>(change.bytes_per_second);
-  const std::uint32_t burst = tc_burst(change.bytes_per_second);
-  const double ticks = tc_ticks_per_second();
-
-  tc_tbf_qopt options{};
-  options.rate.linklayer = TC_LINKLAYER_ETHERNET;
-  options.rate.mpu = 0;
-  options.rate.rate = bounded_u32(rate);
-  options.limit = bounded_u32(rate * kLatencySeconds + burst);
-  options.buffer = bounded_u32(burst / rate * ticks);
-  // 256 transmission times of ever larger packets, as tc(8) writes it; kernels since 3.8 compute
-  // their own, but want the table to be there.
-  std::uint32_t table[256];
-  const std::uint8_t cell_log = 3;  // up to 2 KB a packet
-  options.rate.cell_log = cell_log;
-  options.rate.cell_align = -1;
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    table[i] = bounded_u32(static_cast<double>((i + 1) << cell_log) / rate * ticks);
-  }
-
-  TcMessage message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {index, kBucket, TC_H_ROOT});
-  message.text(TCA_KIND, "tbf").open(TCA_OPTIONS);
-  message.put(TCA_TBF_PARMS, options).put(TCA_TBF_BURST, burst);
-  message.bytes(TCA_TBF_RTAB, table, sizeof table);
-  if (change.bytes_per_second > std::numeric_limits<std::uint32_t>::max()) {
-    message.put(TCA_TBF_RATE64, change.bytes_per_second);
-  }
-  MYST_TRY(message.close().talk(socket_, "shape link"));
-  (void)put_fair_queue(index, kBucket | 1);
-  return {};
+Status put_htb(NlSocket& socket, std::uint32_t device) {
+  tc_htb_glob options{};
+  options.version = 3;
+  options.rate2quantum = 10;
+  return TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {device, kHtbRoot, TC_H_ROOT})
+      .text(TCA_KIND, "htb")
+      .open(TCA_OPTIONS)
+      .put(TCA_HTB_INIT, options)
+      .close()
+      .talk(socket, kWhat);
 }
 
-// One flow of a session does not make the others wait. False: the kernel has none.
-bool Netlink::put_fair_queue(std::uint32_t link, std::uint32_t parent) {
-  const Status put = TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {link, 0, parent})
-                         .text(TCA_KIND, "fq_codel")
-                         .talk(socket_, "fair queue");
+Status put_htb_class(NlSocket& socket, std::uint32_t device, const HtbClass& wanted) {
+  const double ticks = tc_ticks_per_second();
+  tc_htb_opt options{};
+  const auto fill = [ticks](tc_ratespec& spec, std::uint64_t bytes_per_second) {
+    spec.linklayer = TC_LINKLAYER_ETHERNET;
+    spec.rate = bounded_u32(static_cast<double>(bytes_per_second));
+    return bounded_u32(tc_burst(bytes_per_second) / static_cast<double>(bytes_per_second) * ticks);
+  };
+  options.buffer = fill(options.rate, wanted.rate);
+  options.cbuffer = fill(options.ceil, wanted.ceil);
+  options.quantum = kQuantum;
+  TcMessage message(RTM_NEWTCLASS, NLM_F_CREATE | NLM_F_REPLACE,
+                    {device, wanted.handle, wanted.parent});
+  message.text(TCA_KIND, "htb").open(TCA_OPTIONS).put(TCA_HTB_PARMS, options);
+  constexpr std::uint32_t kMax32 = std::numeric_limits<std::uint32_t>::max();
+  if (wanted.rate > kMax32) message.put(TCA_HTB_RATE64, wanted.rate);
+  if (wanted.ceil > kMax32) message.put(TCA_HTB_CEIL64, wanted.ceil);
+  return message.close().talk(socket, kWhat);
+}
+
+Status Netlink::shape(const core::ShapeLink& change) {
+  MYST_TRY_ASSIGN(const std::uint32_t index, index_of(change.link));
+  return put_htb(socket_, index);
+}
+
+// One flow of a session does not make the others wait, where the kernel has fq_codel.
+Status Netlink::put_leaf(std::uint32_t device, std::uint32_t parent,
+                         std::uint64_t bytes_per_second) {
+  const Status fair = TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {device, 0, parent})
+                          .text(TCA_KIND, "fq_codel")
+                          .talk(socket_, "fair queue");
+  if (fair.ok()) return {};
   static std::atomic<bool> told{false};
-  if (!put.ok() && !told.exchange(true)) {
+  if (!told.exchange(true)) {
     log::info("the kernel has no fq_codel: flows of a limited session wait in one queue", "errno",
-              put.error().detail);
+              fair.error().detail);
   }
-  return put.ok();
+  // The default would be as many packets as the device has room for: 32 on an ifb, too few for one
+  // TCP flow to take its part, 500 of 64 KB on a tun.
+  const double wanted = static_cast<double>(bytes_per_second) * kLatencySeconds;
+  const tc_fifo_qopt fifo{std::clamp(bounded_u32(wanted), kMinQueueBytes, kMaxQueueBytes)};
+  return TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {device, 0, parent})
+      .text(TCA_KIND, "bfifo")
+      .put(TCA_OPTIONS, fifo)
+      .talk(socket_, kWhat);
 }
 
 Status Netlink::unshape(const std::string& link) {
   MYST_TRY_ASSIGN(const std::uint32_t index, index_of(link));
-  bool is_bucket = false;
+  bool is_ours = false;
   tcmsg every{};
   every.tcm_family = AF_UNSPEC;
   const NlMessage query = rtnl_request(RTM_GETQDISC, NLM_F_DUMP, every);
   if (query == nullptr) return Error{Errc::Io, ENOMEM, "shape link"};
   MYST_TRY(socket_.dump(
-      query.get(), "shape link", [&is_bucket] { is_bucket = false; },
+      query.get(), "shape link", [&is_ours] { is_ours = false; },
       [&](nlmsghdr* answer) {
         nlattr* attributes[TCA_MAX + 1] = {};
         if (answer->nlmsg_type != RTM_NEWQDISC ||
@@ -110,11 +126,11 @@ Status Netlink::unshape(const std::string& link) {
         const auto* found = static_cast<const tcmsg*>(nlmsg_data(answer));
         if (found->tcm_ifindex == static_cast<int>(index) && found->tcm_parent == TC_H_ROOT &&
             attributes[TCA_KIND] != nullptr &&
-            std::string_view(nla_get_string(attributes[TCA_KIND])) == "tbf") {
-          is_bucket = true;
+            std::string_view(nla_get_string(attributes[TCA_KIND])) == "htb") {
+          is_ours = true;
         }
       }));
-  if (!is_bucket) return Error{Errc::NotFound, 0, "link is not shaped"};
+  if (!is_ours) return Error{Errc::NotFound, 0, "link is not shaped"};
   return TcMessage(RTM_DELQDISC, 0, {index, 0, TC_H_ROOT}).talk(socket_, "shape link");
 }
 

@@ -4,7 +4,8 @@
 //   1:1      the rate to the sessions        1:2      the rate from the sessions
 //   1:100+n  to network n                    1:200+n  from network n      n: the third octet
 //
-// A class is promised little and may borrow all; who borrow at the same time get equal parts.
+// A class is promised little and may borrow all; who borrow at the same time get equal parts. A
+// link with limits but without a shared rate has classes 1:100+n in a queue of its own.
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -22,12 +23,7 @@ namespace myst::platform {
 namespace {
 
 constexpr const char* kWhat = "shared rate";
-constexpr std::uint32_t kRoot = 1u << 16;
 constexpr std::uint64_t kPromised = 1000;  // bytes a second, little enough for any rate
-// A turn. Not less than the largest super-packet: HTB sends one in any case, so smaller turns would
-// share out packets instead of bytes.
-constexpr std::uint32_t kQuantum = 68 * 1024;
-constexpr std::uint32_t kQueueBytes = 512 * 1024;
 constexpr std::uint32_t kEnds = TC_H_MAKE(TC_H_CLSACT, 0);
 
 // One direction of the sessions' traffic.
@@ -37,35 +33,19 @@ struct Direction {
   std::uint32_t end_of_link;
 };
 constexpr Direction kDirections[] = {
-    {kRoot | 1, 0x100, 16, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)},
-    {kRoot | 2, 0x200, 12, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)},
+    {kHtbRoot | 1, 0x100, 16, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)},
+    {kHtbRoot | 2, 0x200, 12, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)},
 };
+// Those of a session's class: a link's own queue sees only what goes to the session.
+Span<const Direction> directions_of(const core::SessionRate& rate) {
+  return {kDirections, rate.shared ? std::size_t{2} : 1};
+}
 
 std::uint32_t class_number(const Direction& direction, const IpPrefix& network) {
   return direction.first_class + network.ip.bytes()[2];
 }
 std::uint32_t ipv4_with_priority(std::uint32_t priority) {
   return TC_H_MAKE(priority << 16, htons(ETH_P_IP));
-}
-
-Status put_class(NlSocket& socket, std::uint32_t queue, std::uint32_t parent, std::uint32_t handle,
-                 std::uint64_t rate, std::uint64_t ceil) {
-  const double ticks = tc_ticks_per_second();
-  tc_htb_opt options{};
-  const auto fill = [ticks](tc_ratespec& spec, std::uint64_t bytes_per_second) {
-    spec.linklayer = TC_LINKLAYER_ETHERNET;
-    spec.rate = bounded_u32(static_cast<double>(bytes_per_second));
-    return bounded_u32(tc_burst(bytes_per_second) / static_cast<double>(bytes_per_second) * ticks);
-  };
-  options.buffer = fill(options.rate, rate);
-  options.cbuffer = fill(options.ceil, ceil);
-  options.quantum = kQuantum;
-  TcMessage message(RTM_NEWTCLASS, NLM_F_CREATE | NLM_F_REPLACE, {queue, handle, parent});
-  message.text(TCA_KIND, "htb").open(TCA_OPTIONS).put(TCA_HTB_PARMS, options);
-  constexpr std::uint32_t kMax32 = std::numeric_limits<std::uint32_t>::max();
-  if (rate > kMax32) message.put(TCA_HTB_RATE64, rate);
-  if (ceil > kMax32) message.put(TCA_HTB_CEIL64, ceil);
-  return message.close().talk(socket, kWhat);
 }
 
 // One key: the word at `offset` of the IPv4 header, masked, is `value`. The kernel's struct ends in
@@ -91,18 +71,10 @@ Status Netlink::make_shared_rate(const core::SharedRate& change) {
   MYST_TRY(create_link(change.queue, "ifb"));
   MYST_TRY(set_link_up(change.queue, true));
   MYST_TRY_ASSIGN(const std::uint32_t queue, index_of(change.queue));
-  tc_htb_glob options{};
-  options.version = 3;
-  options.rate2quantum = 10;
-  MYST_TRY(TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {queue, kRoot, TC_H_ROOT})
-               .text(TCA_KIND, "htb")
-               .open(TCA_OPTIONS)
-               .put(TCA_HTB_INIT, options)
-               .close()
-               .talk(socket_, kWhat));
+  MYST_TRY(put_htb(socket_, queue));
   for (const Direction& direction : kDirections) {
     const std::uint64_t rate = change.bytes_per_second;
-    MYST_TRY(put_class(socket_, queue, kRoot, direction.parent, rate, rate));
+    MYST_TRY(put_htb_class(socket_, queue, {kHtbRoot, direction.parent, rate, rate}));
   }
   return {};
 }
@@ -110,34 +82,6 @@ Status Netlink::make_shared_rate(const core::SharedRate& change) {
 Status Netlink::join_shared_rate(const core::JoinSharedRate& change) {
   MYST_TRY_ASSIGN(const std::uint32_t link, index_of(change.link));
   MYST_TRY_ASSIGN(const std::uint32_t queue, index_of(change.queue));
-  const std::uint32_t mask = change.network.length >= 32
-                                 ? std::numeric_limits<std::uint32_t>::max()
-                                 : ~(std::numeric_limits<std::uint32_t>::max() >>
-                                     static_cast<unsigned>(change.network.length));
-  const ByteSpan octets = change.network.ip.bytes();
-  const std::uint32_t address = std::uint32_t{octets[0]} << 24 | std::uint32_t{octets[1]} << 16 |
-                                std::uint32_t{octets[2]} << 8 | octets[3];
-  for (const Direction& direction : kDirections) {
-    const std::uint32_t number = class_number(direction, change.network);
-    MYST_TRY(put_class(socket_, queue, direction.parent, kRoot | number, kPromised,
-                       change.bytes_per_second));
-    if (!put_fair_queue(queue, kRoot | number)) {
-      // The default would be 32 packets, too few for one TCP flow to take its part.
-      const tc_fifo_qopt fifo{kQueueBytes};
-      MYST_TRY(TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {queue, 0, kRoot | number})
-                   .text(TCA_KIND, "bfifo")
-                   .put(TCA_OPTIONS, fifo)
-                   .talk(socket_, kWhat));
-    }
-    MYST_TRY(TcMessage(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL,
-                       {queue, 0, kRoot, ipv4_with_priority(number)})
-                 .text(TCA_KIND, "u32")
-                 .open(TCA_OPTIONS)
-                 .put(TCA_U32_CLASSID, kRoot | number)
-                 .put(TCA_U32_SEL, u32_selector(mask, address & mask, direction.address_offset))
-                 .close()
-                 .talk(socket_, kWhat));
-  }
   MYST_TRY(TcMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, {link, kEnds, TC_H_CLSACT})
                .text(TCA_KIND, "clsact")
                .talk(socket_, kWhat));
@@ -167,23 +111,55 @@ Status Netlink::join_shared_rate(const core::JoinSharedRate& change) {
 
 // What was not made, or went with its device, is gone all the same.
 Status Netlink::leave_shared_rate(const core::JoinSharedRate& change) {
-  Status status;
-  const auto note = [&status](const Status& one) {
-    if (status.ok() && !one.ok() && one.error().code != Errc::NotFound) status = one;
-  };
-  if (const auto link = index_of(change.link); link.ok()) {
-    // EINVAL is what the kernel says when there is none.
-    const Status ended =
-        TcMessage(RTM_DELQDISC, 0, {*link, kEnds, TC_H_CLSACT}).talk(socket_, kWhat);
-    if (!ended.ok() && ended.error().detail != EINVAL) note(ended);
-  }
-  const auto queue = index_of(change.queue);
-  if (!queue.ok()) return status;
-  for (const Direction& direction : kDirections) {
+  const auto link = index_of(change.link);
+  if (!link.ok()) return {};
+  const Status ended = TcMessage(RTM_DELQDISC, 0, {*link, kEnds, TC_H_CLSACT}).talk(socket_, kWhat);
+  // EINVAL is what the kernel says when there is none.
+  if (!ended.ok() && ended.error().detail == EINVAL) return {};
+  return ended;
+}
+
+Status Netlink::make_session_rate(const core::SessionRate& change) {
+  MYST_TRY_ASSIGN(const std::uint32_t queue, index_of(change.queue));
+  const std::uint32_t mask = change.network.length >= 32
+                                 ? std::numeric_limits<std::uint32_t>::max()
+                                 : ~(std::numeric_limits<std::uint32_t>::max() >>
+                                     static_cast<unsigned>(change.network.length));
+  const std::uint32_t address = change.network.ip.v4_host_order();
+  const std::uint64_t rate = change.bytes_per_second;
+  for (const Direction& direction : directions_of(change)) {
     const std::uint32_t number = class_number(direction, change.network);
-    note(TcMessage(RTM_DELTFILTER, 0, {*queue, 0, kRoot, ipv4_with_priority(number)})
+    const std::uint32_t handle = kHtbRoot | number;
+    MYST_TRY(put_htb_class(socket_, queue,
+                           change.shared ? HtbClass{direction.parent, handle, kPromised, rate}
+                                         : HtbClass{kHtbRoot, handle, rate, rate}));
+    MYST_TRY(put_leaf(queue, handle, rate));
+    MYST_TRY(TcMessage(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL,
+                       {queue, 0, kHtbRoot, ipv4_with_priority(number)})
+                 .text(TCA_KIND, "u32")
+                 .open(TCA_OPTIONS)
+                 .put(TCA_U32_CLASSID, handle)
+                 .put(TCA_U32_SEL, u32_selector(mask, address & mask, direction.address_offset))
+                 .close()
+                 .talk(socket_, kWhat));
+  }
+  return {};
+}
+
+Status Netlink::drop_session_rate(const core::SessionRate& change) {
+  const auto queue = index_of(change.queue);
+  if (!queue.ok()) return {};
+  Status status;
+  // EINVAL is what the kernel says where the queue is not an HTB (any more).
+  const auto note = [&status](const Status& one) {
+    if (one.ok() || one.error().code == Errc::NotFound || one.error().detail == EINVAL) return;
+    if (status.ok()) status = one;
+  };
+  for (const Direction& direction : directions_of(change)) {
+    const std::uint32_t number = class_number(direction, change.network);
+    note(TcMessage(RTM_DELTFILTER, 0, {*queue, 0, kHtbRoot, ipv4_with_priority(number)})
              .talk(socket_, kWhat));
-    note(TcMessage(RTM_DELTCLASS, 0, {*queue, kRoot | number, 0}).talk(socket_, kWhat));
+    note(TcMessage(RTM_DELTCLASS, 0, {*queue, kHtbRoot | number, 0}).talk(socket_, kWhat));
   }
   return status;
 }

@@ -62,6 +62,15 @@ class TcMessage {
   bool failed_ = false;
 };
 
+// --- HTB, handle 1: of a device (netlink_shape.cpp)
+inline constexpr std::uint32_t kHtbRoot = 1u << 16;
+Status put_htb(NlSocket& socket, std::uint32_t device);
+struct HtbClass {
+  std::uint32_t parent, handle;
+  std::uint64_t rate, ceil;  // what is promised, and the most
+};
+Status put_htb_class(NlSocket& socket, std::uint32_t device, const HtbClass& wanted);
+
 // --- rates, in bytes a second (netlink_shape.cpp)
 std::uint32_t bounded_u32(double value);
 // The packet scheduler's unit of time.

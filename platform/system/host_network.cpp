@@ -64,25 +64,40 @@ class Worker {
         "why", made.error().what, "errno", made.error().detail);
   }
 
+  core::Plan plan_link(const HostNetwork::ProviderLink& wanted) {
+    core::ProviderLink link;
+    link.chains = changes_.chains();
+    link.link = wanted.link;
+    link.mtu_bytes = wanted.mtu_bytes;
+    link.limited = wanted.limited;
+    link.shared_rate = shared_rate_;
+    return core::plan_provider_link(link);
+  }
+  Status open_link(const HostNetwork::ProviderLink& wanted) {
+    return changes_.apply("provider link " + wanted.link, plan_link(wanted));
+  }
+  Status close_link(const std::string& link) { return changes_.undo("provider link " + link); }
+
   Status open_session(const HostNetwork::Session& session) {
     core::SessionNetwork network;
     network.chains = changes_.chains();
     network.link = session.link;
-    network.network = session.network;
+    network.address = session.address;
     network.dns = session.address.ip;
     network.dns_port = options_.dns_port;
     network.outbound = options_.bind_address;
     network.dns_policy = session.dns_policy;
     network.limit_bytes_per_second = session.limit_bytes_per_second;
     network.shared_rate = shared_rate_;
-    // Rules before the device is up: no packet passes unfiltered.
-    MYST_TRY_ASSIGN(core::Plan plan, core::plan_session_nat(network));
-    for (core::Change& change :
-         core::plan_provider_link({session.link, session.address, session.mtu_bytes})) {
-      plan.push_back(std::move(change));
+    core::Plan plan;
+    if (session.own_link) {
+      plan = plan_link({session.link, 0, session.limit_bytes_per_second > 0});
     }
-    return changes_.apply("session " + session.link, plan);
+    MYST_TRY_ASSIGN(const core::Plan of_session, core::plan_session(network));
+    plan.insert(plan.end(), of_session.begin(), of_session.end());
+    return changes_.apply(session_label(session.network), plan);
   }
+  Status close_session(const IpPrefix& network) { return changes_.undo(session_label(network)); }
 
   Status open_tunnel(const HostNetwork::Tunnel& tunnel) {
     if (tunnel.table != 0) return open_side_tunnel(tunnel);
@@ -254,6 +269,9 @@ class Worker {
   static void keep_first(Status& status, const Status& next) {
     if (status.ok()) status = next;
   }
+  static std::string session_label(const IpPrefix& network) {
+    return "session " + network.to_string();
+  }
   static std::string retune_label(const std::string& link, unsigned times) {
     return "tunnel " + link + " " + std::to_string(times);
   }
@@ -368,7 +386,6 @@ struct HostNetwork::State {
   std::optional<FdWatcher> watcher;
   std::function<void()> changed;
   std::unique_ptr<DnsProxy> dns;
-  std::map<std::string, IpPrefix> dns_clients;  // by link
   WorkQueue queue;
   Timer replan_timer;
 };
@@ -426,7 +443,6 @@ void HostNetwork::start_provider(Done done) {
 
 void HostNetwork::stop_provider(Done done) {
   state_->dns.reset();
-  state_->dns_clients.clear();
   state_->submit([](Worker& w) { return w.stop_provider(); }, std::move(done));
 }
 
@@ -438,22 +454,23 @@ void HostNetwork::release_link(const std::string& link, Done done) {
   state_->submit([link](Worker& w) { return w.release_link(link); }, std::move(done));
 }
 
+void HostNetwork::open_link(const ProviderLink& link, Done done) {
+  state_->submit([link](Worker& w) { return w.open_link(link); }, std::move(done));
+}
+
+void HostNetwork::close_link(const std::string& link, Done done) {
+  state_->submit([link](Worker& w) { return w.close_link(link); }, std::move(done));
+}
+
 void HostNetwork::open_session(const Session& session, Done done) {
   State* state = state_.get();
-  if (state->dns != nullptr && state->dns->allow(session.network).ok()) {
-    state->dns_clients[session.link] = session.network;
-  }
+  if (state->dns != nullptr) (void)state->dns->allow(session.network);
   state->submit([session](Worker& w) { return w.open_session(session); }, std::move(done));
 }
 
-void HostNetwork::close_session(const std::string& link, Done done) {
-  const auto client = state_->dns_clients.find(link);
-  if (client != state_->dns_clients.end()) {
-    if (state_->dns != nullptr) state_->dns->disallow(client->second);
-    state_->dns_clients.erase(client);
-  }
-  state_->submit([link](Worker& w) { return w.changes().undo("session " + link); },
-                 std::move(done));
+void HostNetwork::close_session(const IpPrefix& network, Done done) {
+  if (state_->dns != nullptr) state_->dns->disallow(network);
+  state_->submit([network](Worker& w) { return w.close_session(network); }, std::move(done));
 }
 
 void HostNetwork::open_tunnel(const Tunnel& tunnel, Done done) {

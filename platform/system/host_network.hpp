@@ -5,13 +5,14 @@
 //
 // A device belongs to its driver. Around it:
 //
-//   claim_link("myst3")      written down, so that a crash does not leave the device behind
-//   driver makes "myst3"
-//   open_session / open_tunnel
-//   ...
-//   close_session / close_tunnel      DNS and rules first
-//   driver removes "myst3"
-//   release_link("myst3")
+//   claim_link("mystp0")     written down, so that a crash does not leave the device behind
+//   driver makes "mystp0"
+//   open_link / open_tunnel
+//     open_session           any number of them on the link
+//     close_session
+//   close_link / close_tunnel         DNS and rules first
+//   driver removes "mystp0"
+//   release_link("mystp0")
 #pragma once
 
 #include <functional>
@@ -44,13 +45,18 @@ class HostNetwork {
     // Messages for the log: what a helper program complained about, once.
     std::function<void(const std::string&)> on_warning;
   };
+  struct ProviderLink {
+    std::string link;
+    std::uint32_t mtu_bytes = 0;
+    bool limited = false;  // its sessions have limits
+  };
   struct Session {
     std::string link;
-    IpPrefix network;  // 10.182.3.0/24
+    IpPrefix network;  // 10.182.3.0/24: no two sessions have the same
     IpPrefix address;  // 10.182.3.1/24: the device's, and where its DNS is
-    std::uint32_t mtu_bytes = 0;
     bool dns_policy = false;
     std::uint64_t limit_bytes_per_second = 0;  // 0: none
+    bool own_link = false;  // nobody else's: opened and closed with the session, not by open_link()
   };
   struct Tunnel {
     std::string link;
@@ -78,9 +84,12 @@ class HostNetwork {
 
   void claim_link(const std::string& link, Done done);  // AlreadyExists: such a device exists
   void release_link(const std::string& link, Done done);
-  void open_session(const Session& session, Done done);  // all or nothing; needs start_provider()
-  void close_session(const std::string& link, Done done);
-  void open_tunnel(const Tunnel& tunnel, Done done);  // all or nothing
+  // Nothing passes there but what sessions open. All or nothing, as the following ones.
+  void open_link(const ProviderLink& link, Done done);
+  void close_link(const std::string& link, Done done);
+  void open_session(const Session& session, Done done);  // needs start_provider()
+  void close_session(const IpPrefix& network, Done done);
+  void open_tunnel(const Tunnel& tunnel, Done done);
   void close_tunnel(const std::string& link, Done done);
   // Another address and other resolvers for an open tunnel; undo_retune() takes the last back.
   void retune_tunnel(const Tunnel& tunnel, Done done);

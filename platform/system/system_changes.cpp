@@ -295,6 +295,9 @@ Status SystemChanges::make(const core::Change& change, const std::string& prior)
   if (const auto* join = std::get_if<core::JoinSharedRate>(&change)) {
     return netlink_.join_shared_rate(*join);
   }
+  if (const auto* rate = std::get_if<core::SessionRate>(&change)) {
+    return netlink_.make_session_rate(*rate);
+  }
   return {};  // OwnLink: its maker does it
 }
 
@@ -371,6 +374,9 @@ Status SystemChanges::undo_one(const core::Change& change, const std::string& pr
   }
   if (const auto* join = std::get_if<core::JoinSharedRate>(&change)) {
     return netlink_.leave_shared_rate(*join);
+  }
+  if (const auto* rate = std::get_if<core::SessionRate>(&change)) {
+    return netlink_.drop_session_rate(*rate);
   }
   return {};
 }

@@ -106,10 +106,10 @@ test_session_ends_and_leaves_nothing() {
   before=$(rules)
   tell claim myst4 || return
   ip -n ${prefix}p tuntap add dev myst4 mode tun
-  tell session myst4 10.182.4.1/24 && tell end-session myst4 || return
+  tell session myst4 10.182.4.1/24 && tell end-session 10.182.4.0/24 || return
   is "$(rules)" "$before" || return
   ip -n ${prefix}p link del myst4
-  tell drop myst4 && tell end-session myst3 && tell drop myst3 && tell stop || return
+  tell drop myst4 && tell end-session 10.182.3.0/24 && tell drop myst3 && tell stop || return
   is "$(rules)" "" || return
   is "$(in_ns p sysctl -n net.ipv4.ip_forward)" 0 || return
   must_not ip -n ${prefix}p -o link show myst3 2>/dev/null || return  # dropped: gone, although its maker had not removed it
@@ -169,7 +169,7 @@ PY
   serve_net w feed feed 203.0.113.7 81
   one=$(net c load 203.0.113.7 81 6000000)
   [ "${one:-0}" -gt 2800000 ] && [ "$one" -lt 4800000 ] || { fail "alone: $one bytes a second"; return 1; }
-  tell end-session myst4 && tell end-session myst3 && tell drop myst4 && tell drop myst3 && tell stop || return
+  tell end-session 10.182.4.0/24 && tell end-session 10.182.3.0/24 && tell drop myst4 && tell drop myst3 && tell stop || return
   in_ns p ip -o link | grep -q ' rate-' && { fail "the queue is left"; return 1; }
   end_node; ns_del d
 }

@@ -55,8 +55,12 @@ struct Tool {
     if (word(0) == "stop") return network->stop_provider(done);
     if (word(0) == "claim") return network->claim_link(word(1), done);
     if (word(0) == "drop") return network->release_link(word(1), done);
-    if (word(0) == "session") {
+    if (word(0) == "link") return network->open_link({word(1), 0, word(2) == "limited"}, done);
+    if (word(0) == "end-link") return network->close_link(word(1), done);
+    // session: on a link of its own; join: on one that is open.
+    if (word(0) == "session" || word(0) == "join") {
       platform::HostNetwork::Session session;
+      session.own_link = word(0) == "session";
       session.link = word(1);
       session.address = prefix(word(2));
       session.network = session.address.network();
@@ -64,7 +68,7 @@ struct Tool {
       session.dns_policy = word(4) == "policy";
       return network->open_session(session, done);
     }
-    if (word(0) == "end-session") return network->close_session(word(1), done);
+    if (word(0) == "end-session") return network->close_session(prefix(word(1)), done);
     if (word(0) == "tunnel") {
       platform::HostNetwork::Tunnel tunnel;
       tunnel.link = word(1);

@@ -79,25 +79,37 @@ core::Plan plan_of(const std::string& name, const core::ChainNames& chains) {
     core::SessionNetwork session;
     session.chains = chains;
     session.link = "myst0";
-    session.network = prefix("10.182.3.0/24");
+    session.address = prefix("10.182.3.1/24");
     session.dns = ip("10.182.3.1");
     session.outbound = ip("198.51.100.2");
-    session.limit_bytes_per_second = 1'000'000;
-    add(*core::plan_session_nat(session));
+    add(*core::plan_session(session));
   }
   if (name == "provider-link" || name == "all") {
-    add(core::plan_provider_link({"myst0", prefix("10.182.3.1/24"), 1400}));
+    core::ProviderLink link;
+    link.link = "myst0";
+    link.mtu_bytes = 1400;
+    link.limited = true;
+    if (name != "all") {
+      // The chains it hangs its rules on.
+      for (const auto* chain : {&chains.input, &chains.forward}) {
+        plan.push_back(core::IptablesChain{core::IpFamily::V4, "filter", *chain});
+      }
+    }
+    link.chains = chains;
+    add(core::plan_provider_link(link));
+    plan.push_back(core::SessionRate{"myst0", prefix("10.182.4.0/24"), 1'000'000, false});
   }
   if (name == "shared-rate") {
     plan.push_back(core::SharedRate{"rate-MYST", 5'000'000});
     core::SessionNetwork session;
     session.chains = chains;
     session.link = "myst0";
-    session.network = prefix("10.182.3.0/24");
+    session.address = prefix("10.182.3.1/24");
     session.limit_bytes_per_second = 1'000'000;
     session.shared_rate = "rate-MYST";
     add(core::plan_provider_base({chains, {}, {}}));
-    add(*core::plan_session_nat(session));
+    add(core::plan_provider_link({chains, "myst0", 0, true, "rate-MYST"}));
+    add(*core::plan_session(session));
   }
   if (name == "limit") plan.push_back(core::ShapeLink{"myst0", 1'000'000});
   if (name == "kill-switch" || name == "all") {

@@ -24,9 +24,11 @@ std::vector<Change> one_of_each() {
       IptablesRule{IpFamily::V6, "filter", "OUTPUT", 1, {"!", "-s", "fd00::/64", "-j", "MYST"}},
       SetSysctl{"net/ipv4/conf/eth0.5/rp_filter", "0"},
       SetDns{"myst0", {ip("10.182.3.1"), ip("2606:4700:4700::1111")}, {"lan", "example.org"}},
-      ShapeLink{"myst0", 6'400'000},
+      ShapeLink{"myst0"},
       SharedRate{"rate-MYST", 12'500'000},
-      JoinSharedRate{"myst3", "rate-MYST", prefix("10.182.3.0/24"), 6'400'000},
+      JoinSharedRate{"myst3", "rate-MYST"},
+      SessionRate{"rate-MYST", prefix("10.182.3.0/24"), 6'400'000, true},
+      SessionRate{"mystp0", prefix("10.182.3.0/24"), 6'400'000, false},
   };
 }
 

@@ -14,66 +14,74 @@ IpAddress ip(const char* text) { return *IpAddress::parse(text); }
 
 SessionNetwork session() {
   SessionNetwork out;
-  out.link = "myst3";
-  out.network = prefix("10.182.3.0/24");
+  out.link = "mystp0";
+  out.address = prefix("10.182.3.1/24");
   out.dns = ip("10.182.3.1");
   out.outbound = ip("192.0.2.9");
   return out;
 }
 
 TEST(ProviderPlan, SessionRulesInOneRun) {
-  const auto plan = plan_session_nat(session());
+  const auto plan = plan_session(session());
   ASSERT_TRUE(plan.ok());
   for (const Change& change : *plan) EXPECT_TRUE(check(change).ok()) << describe(change);
   EXPECT_EQ(
       iptables_make_text(*plan, IpFamily::V4),
       "*nat\n"
-      "-A MYST -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p udp -m udp --dport 53 -j REDIRECT "
-      "--to-ports 11253\n"
-      "-A MYST -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p tcp -m tcp --dport 53 -j REDIRECT "
-      "--to-ports 11253\n"
+      "-A MYST -i mystp0 -s 10.182.3.0/24 -d 10.182.3.1/32 -p udp -m udp --dport 53 -j DNAT "
+      "--to-destination 10.182.3.1:11253\n"
+      "-A MYST -i mystp0 -s 10.182.3.0/24 -d 10.182.3.1/32 -p tcp -m tcp --dport 53 -j DNAT "
+      "--to-destination 10.182.3.1:11253\n"
       "-A MYST_SNAT -s 10.182.3.0/24 ! -d 10.182.3.0/24 -j SNAT --to-source 192.0.2.9\n"
       "COMMIT\n"
       "*filter\n"
-      "-A MYST_INPUT -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p udp -m udp --dport 11253 "
+      "-I MYST_INPUT 1 -i mystp0 -s 10.182.3.0/24 -d 10.182.3.1/32 -p udp -m udp --dport 11253 "
       "-j ACCEPT\n"
-      "-A MYST_INPUT -i myst3 -s 10.182.3.0/24 -d 10.182.3.1/32 -p tcp -m tcp --dport 11253 "
+      "-I MYST_INPUT 1 -i mystp0 -s 10.182.3.0/24 -d 10.182.3.1/32 -p tcp -m tcp --dport 11253 "
       "-j ACCEPT\n"
-      "-A MYST_INPUT -i myst3 -j REJECT\n"
-      "-A MYST_FORWARD -i myst3 ! -s 10.182.3.0/24 -j DROP\n"
-      "-A MYST_FORWARD -i myst3 -j MYST_BLOCK\n"
-      "-A MYST_FORWARD -i myst3 -j ACCEPT\n"
-      "-A MYST_FORWARD -o myst3 -d 10.182.3.0/24 -m conntrack --ctstate RELATED,ESTABLISHED "
+      "-I MYST_FORWARD 1 -o mystp0 -d 10.182.3.0/24 -m conntrack --ctstate RELATED,ESTABLISHED "
       "-j ACCEPT\n"
-      "-A MYST_FORWARD -o myst3 -j DROP\n"
+      "-I MYST_FORWARD 1 -i mystp0 ! -o mystp0 -s 10.182.3.0/24 -j ACCEPT\n"
+      "-I MYST_FORWARD 1 -i mystp0 -s 10.182.3.0/24 -j MYST_BLOCK\n"
       "COMMIT\n");
   EXPECT_EQ(iptables_make_text(*plan, IpFamily::V6), "");
+  EXPECT_TRUE(plan->back() == Change(AddAddress{"mystp0", prefix("10.182.3.1/24")}));
 }
 
 TEST(ProviderPlan, ALimitIsTheSessionsOwnOrHeldByTheRateAllShare) {
   const auto rates = [](const SessionNetwork& wanted) {
     std::vector<std::string> out;
-    const auto plan = plan_session_nat(wanted);
-    for (const Change& change : *plan) {
+    ProviderLink link;
+    link.link = wanted.link;
+    link.limited = wanted.limit_bytes_per_second > 0;
+    link.shared_rate = wanted.shared_rate;
+    Plan plan = plan_provider_link(link);
+    const auto of_session = plan_session(wanted);
+    plan.insert(plan.end(), of_session->begin(), of_session->end());
+    for (const Change& change : plan) {
       EXPECT_TRUE(check(change).ok()) << describe(change);
       const std::string text = describe(change);
-      if (text.find("shape") == 0 || text.find("join") == 0 ||
-          text.find("hashlimit-above") != std::string::npos) {
-        out.push_back(text.substr(0, text.find(' ')));
+      if (text.find("hashlimit-above") != std::string::npos) out.push_back("rule");
+      if (text.find("shape") == 0 || text.find("redirect") == 0 || text.find("session-") == 0) {
+        out.push_back(text);
       }
     }
     return out;
   };
+  using Texts = std::vector<std::string>;
   auto wanted = session();
-  EXPECT_EQ(rates(wanted), (std::vector<std::string>{}));
+  EXPECT_EQ(rates(wanted), Texts{});
   wanted.limit_bytes_per_second = 1'000'000;
-  EXPECT_EQ(rates(wanted), (std::vector<std::string>{"iptables", "shape"}));
+  EXPECT_EQ(rates(wanted),
+            (Texts{"shape-link mystp0", "rule", "session-rate mystp0 10.182.3.0/24 1000000 0"}));
   wanted.shared_rate = "rate-MYST";
-  EXPECT_EQ(rates(wanted), (std::vector<std::string>{"join-shared-rate"}));
+  EXPECT_EQ(rates(wanted),
+            (Texts{"redirect mystp0 rate-MYST", "session-rate rate-MYST 10.182.3.0/24 1000000 1"}));
   wanted.limit_bytes_per_second = 0;
-  EXPECT_EQ(rates(wanted), (std::vector<std::string>{"join-shared-rate"}));
-  wanted.network = prefix("10.182.0.0/16");  // more than one class can tell apart
-  EXPECT_EQ(rates(wanted), (std::vector<std::string>{}));
+  EXPECT_EQ(rates(wanted), (Texts{"redirect mystp0 rate-MYST",
+                                  "session-rate rate-MYST 10.182.3.0/24 18446744073709551615 1"}));
+  wanted.address = prefix("10.182.0.1/16");  // more than one class can tell apart
+  EXPECT_EQ(rates(wanted), Texts{"redirect mystp0 rate-MYST"});
 }
 
 TEST(ProviderPlan, UndoDeletesSessionRulesInReverse) {
@@ -81,17 +89,14 @@ TEST(ProviderPlan, UndoDeletesSessionRulesInReverse) {
   wanted.dns.reset();
   wanted.outbound.reset();
   wanted.dns_policy = true;
-  const auto plan = plan_session_nat(wanted);
+  const auto plan = plan_session(wanted);
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(iptables_undo_text(*plan, IpFamily::V4),
             "*filter\n"
-            "-D MYST_FORWARD -o myst3 -j DROP\n"
-            "-D MYST_FORWARD -o myst3 -d 10.182.3.0/24 -m conntrack --ctstate RELATED,ESTABLISHED "
-            "-j ACCEPT\n"
-            "-D MYST_FORWARD -i myst3 -j MYST_PROVIDER_FIREWALL\n"
-            "-D MYST_FORWARD -i myst3 -j MYST_BLOCK\n"
-            "-D MYST_FORWARD -i myst3 ! -s 10.182.3.0/24 -j DROP\n"
-            "-D MYST_INPUT -i myst3 -j REJECT\n"
+            "-D MYST_FORWARD -i mystp0 -s 10.182.3.0/24 -j MYST_BLOCK\n"
+            "-D MYST_FORWARD -i mystp0 ! -o mystp0 -s 10.182.3.0/24 -j MYST_PROVIDER_FIREWALL\n"
+            "-D MYST_FORWARD -o mystp0 -d 10.182.3.0/24 -m conntrack --ctstate "
+            "RELATED,ESTABLISHED -j ACCEPT\n"
             "COMMIT\n"
             "*nat\n"
             "-D MYST_SNAT -s 10.182.3.0/24 ! -d 10.182.3.0/24 -j MASQUERADE\n"
@@ -129,17 +134,23 @@ TEST(ProviderPlan, BaseBlocksBeforeItForwards) {
 TEST(ProviderPlan, NoRuleWithoutAnAddress) {
   auto wanted = session();
   wanted.outbound = IpAddress();
-  EXPECT_FALSE(plan_session_nat(wanted).ok());
+  EXPECT_FALSE(plan_session(wanted).ok());
   wanted = session();
-  wanted.network = prefix("fd00::/64");
-  EXPECT_FALSE(plan_session_nat(wanted).ok());
+  wanted.address = prefix("fd00::1/64");
+  EXPECT_FALSE(plan_session(wanted).ok());
 }
 
-TEST(ProviderPlan, LinkHasNoIpv6) {
-  const Plan plan = plan_provider_link({"myst3", prefix("10.182.3.1/24"), 1400});
-  const Plan expected{SetLinkMtu{"myst3", 1400}, SetSysctl{"net/ipv6/conf/myst3/disable_ipv6", "1"},
-                      AddAddress{"myst3", prefix("10.182.3.1/24")}, SetLinkUp{"myst3"}};
-  EXPECT_TRUE(plan == expected);
+TEST(ProviderPlan, NothingPassesALinkWithoutSessions) {
+  const Plan plan = plan_provider_link({ChainNames(), "mystp0", 1400, false, ""});
+  EXPECT_TRUE(plan.front() == Change(SetLinkMtu{"mystp0", 1400}));
+  EXPECT_TRUE(plan[1] == Change(SetSysctl{"net/ipv6/conf/mystp0/disable_ipv6", "1"}));
+  EXPECT_TRUE(plan.back() == Change(SetLinkUp{"mystp0"}));
+  EXPECT_EQ(iptables_make_text(plan, IpFamily::V4),
+            "*filter\n"
+            "-A MYST_INPUT -i mystp0 -j REJECT\n"
+            "-A MYST_FORWARD -i mystp0 -j DROP\n"
+            "-A MYST_FORWARD -o mystp0 -j DROP\n"
+            "COMMIT\n");
 }
 
 TEST(ProviderPlan, SessionNetworksStayInsideTheSubnet) {

@@ -89,8 +89,8 @@ class SharedLink : public ::testing::Test {
                                         const IpPrefix& network) {
     config.link = link;
     config.network = network;
-    auto device = UserspaceDevice::open(loop_, rng_, *plane_, userspace_options(256 << 10),
-                                        std::move(config));
+    auto device =
+        UserspaceDevice::open(loop_, rng_, *plane_, userspace_options(), std::move(config));
     EXPECT_TRUE(device.ok()) << device.error().what;
     return device.ok() ? std::move(*device) : nullptr;
   }
@@ -244,7 +244,7 @@ TEST_F(SharedLink, ANetworkBelongsToOneSession) {
   config.link = shared_.link;
   config.network = *IpPrefix::parse("10.182.1.9/24");
   const auto second =
-      UserspaceDevice::open(loop_, rng_, *plane_, userspace_options(256 << 10), std::move(config));
+      UserspaceDevice::open(loop_, rng_, *plane_, userspace_options(), std::move(config));
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code, Errc::AlreadyExists);
   expect_both_ways(1, 'x');
