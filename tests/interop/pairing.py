@@ -204,7 +204,8 @@ class Pairing:
         try:
             return self.same_statistics()
         except Failed as problem:
-            self.connected()
+            if self.consumer.connection() != 'Connected':
+                self.connected()
             sh(*inside('consumer', 'curl', '-sS', '-m', '60', '--limit-rate', '4M', '-o', '/dev/null', f'http://{WEB}/bytes/16000000'), timeout=70)
             self.consumer.get('DELETE', '/connection')
             self.not_connected(10)
