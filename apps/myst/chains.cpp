@@ -200,8 +200,17 @@ void Chains::ask_registry(const Address& identity, RegistrationState stored,
           set_registration(identity, RegistrationState::Registered);
           return done(RegistrationState::Registered);
         }
-        done(stored);
+        offchain(identity, active_->hermes,
+                 [stored, done](const Result<std::optional<Offchain>>& found) {
+                   done(found.ok() && *found ? RegistrationState::Registered : stored);
+                 });
       });
+}
+
+void Chains::offchain(const Address& identity, const Address& hermes,
+                      Callback<std::optional<Offchain>> done) {
+  if (!ask_offchain_) return done(std::optional<Offchain>());
+  ask_offchain_(identity, hermes, std::move(done));
 }
 
 // --- consumer channels
@@ -276,14 +285,28 @@ void Chains::channel_state(const Address& identity, const Address& hermes,
       identity, hermes,
       [this, identity, hermes, done = std::move(done)](const Result<Address>& channel) {
         if (!channel.ok()) return done(channel.error());
-        read_channel(*active_, *channel,
-                     [this, identity, hermes, done](const Result<ChannelState>& state) {
-                       if (state.ok()) {
-                         keep_bounded(channels_);
-                         channels_[{identity, hermes}] = *state;
-                       }
-                       done(state);
-                     });
+        const auto keep = [this, identity, hermes, done](const Result<ChannelState>& state) {
+          if (state.ok()) {
+            keep_bounded(channels_);
+            channels_[{identity, hermes}] = *state;
+          }
+          done(state);
+        };
+        read_channel(
+            *active_, *channel, [this, identity, hermes, keep](const Result<ChannelState>& state) {
+              if (!state.ok() || state->deployed || !state->tokens.is_zero()) {
+                return keep(state);
+              }
+              offchain(
+                  identity, hermes,
+                  [state = *state, keep](const Result<std::optional<Offchain>>& found) mutable {
+                    if (found.ok() && *found) {
+                      state.tokens = (*found)->balance;
+                      state.settled = (*found)->settled;
+                    }
+                    keep(state);
+                  });
+            });
       });
 }
 

@@ -70,6 +70,16 @@ class Chains {
   // Called once for each identity that turns out to be registered.
   void on_registered(std::function<void(const Address&)> callback);
 
+  // --- identities that have no channel on the chain, but a balance with a Hermes
+  struct Offchain {
+    Wei balance, settled;
+  };
+  // How Hermes is asked; nullopt: it knows nothing of the kind. Such an identity counts as
+  // registered, which is not remembered, and has that balance.
+  using AskOffchain = std::function<void(const Address& identity, const Address& hermes,
+                                         Callback<std::optional<Offchain>> done)>;
+  void on_no_channel(AskOffchain ask) { ask_offchain_ = std::move(ask); }
+
   // --- consumer channels
   // With the implementation of that Hermes, read once from its registry when it is not the active
   // one. On the active chain, and on any.
@@ -126,6 +136,8 @@ class Chains {
                     Callback<chain::RegistrationState> done);
   void compare_channels(std::shared_ptr<std::vector<Address>> hermeses, const Address& identity,
                         const Address& wallet, Callback<bool> done);
+  void offchain(const Address& identity, const Address& hermes,
+                Callback<std::optional<Offchain>> done);
   void implementation_of(const Chain& chain, const Address& hermes, Callback<Address> done);
   void read_channel(const Chain& chain, const Address& channel, Callback<ChannelState> done);
 
@@ -135,6 +147,7 @@ class Chains {
   const Chain* active_ = nullptr;
   std::map<std::uint64_t, Reading> readers_;
   std::map<Address, chain::RegistrationState> registrations_;
+  AskOffchain ask_offchain_;
   std::vector<std::function<void(const Address&)>> on_registered_;
   std::vector<std::function<void(const Address&)>> on_balance_;
   struct Watch {

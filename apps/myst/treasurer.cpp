@@ -72,6 +72,10 @@ void Treasurer::start() {
   chains_.on_registered([this](const Address& identity) {
     run([&](Treasury& treasury, Now now) { treasury.handle_registered(now, identity); });
   });
+  chains_.on_no_channel([this](const Address& identity, const Address& hermes,
+                               Chains::Callback<std::optional<Chains::Offchain>> done) {
+    offchain(identity, hermes, std::move(done));
+  });
   run([](Treasury& treasury, Now now) { treasury.start(now); });
 }
 
@@ -277,6 +281,47 @@ void Treasurer::grand_total(std::uint64_t chain, const Address& identity, const 
                 return;
               }
               stored();
+            });
+      });
+}
+
+void Treasurer::offchain(const Address& identity, const Address& hermes,
+                         Chains::Callback<std::optional<Chains::Offchain>> done) {
+  using Found = std::optional<Chains::Offchain>;
+  const std::uint64_t chain = chains_.active().id;
+  find_hermes(
+      chain, hermes,
+      [this, chain, identity, hermes, done = std::move(done)](const Result<HermesPlace>& place) {
+        if (!place.ok()) return done(place.error());
+        hermes_.call(
+            place->url, AskConsumerData{identity}, nullptr,
+            [this, chain, identity, hermes, done](const Result<core::hermes::Answer>& answer) {
+              if (!answer.ok()) return done(answer.error());
+              const auto* all = std::get_if<std::vector<core::hermes::AccountData>>(&*answer);
+              if (all == nullptr) return done(Found());  // it does not know the identity
+              for (const core::hermes::AccountData& account : *all) {
+                if (account.chain != chain || !account.offchain) continue;
+                const auto& latest = account.latest;
+                Wei promised = account.settled;
+                if (!latest.promise.amount.is_zero()) {
+                  const auto signer =
+                      payment::recover_promise_signer(latest.promise, latest.signature);
+                  if (!signer.ok() || *signer != identity) {
+                    return done(Error{Errc::Rejected, 0, "a promise that is not ours"});
+                  }
+                  promised = std::max(promised, latest.promise.amount);
+                }
+                const Found found = Chains::Offchain{account.balance, account.settled};
+                return store_.run<Status>(
+                    [chain, identity, hermes, promised](storage::Tables& tables) {
+                      return tables.money.raise_grand_total(chain, identity, hermes, promised);
+                    },
+                    [found, done](const Status& stored) {
+                      if (!stored.ok()) return done(stored.error());
+                      done(found);
+                    });
+              }
+              done(Found());
             });
       });
 }

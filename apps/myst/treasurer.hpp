@@ -51,6 +51,11 @@ class Treasurer {
   void grand_total(std::uint64_t chain, const Address& identity, const Address& hermes,
                    std::function<void(Result<Wei>)> done);
 
+  // The balance that Hermes itself keeps for an identity without a channel; what was promised of it
+  // is in our books when this is answered.
+  void offchain(const Address& identity, const Address& hermes,
+                Chains::Callback<std::optional<Chains::Offchain>> done);
+
   // Empty: settled, or there was nothing to settle.
   using SettleDone = std::function<void(const std::string& problem)>;
   void settle(const Address& provider, std::vector<Address> hermeses,

@@ -1,5 +1,9 @@
 // Does on this machine what a machine of core wants, as the node's executor does, but keeps nothing
-// and asks nobody about money: for tools that stand in for a node beside the reference.
+// and asks nobody about money: for tools that stand in for a node beside the reference, or for a
+// peer that cheats. The setup's "twist" says how: {"promised": "wei"}, what the identity promised
+// before;
+// {"payments": N}, so many leave and no more; {"inflate": K}, times what was really transferred;
+// {"jump": BYTES}, and so much more, as soon as anything was.
 #pragma once
 
 #include <cstdio>
@@ -51,6 +55,7 @@ class ThisHost {
       : loop_(loop),
         machine_(machine),
         discovery_(setup["discovery"].string_or("")),
+        twist_(read_twist(setup["twist"])),
         http_(loop, http_options()),
         facts_(loop, rng_, http_, facts_config(setup)),
         brokers_(loop, rng_, brokers_config(setup),
@@ -86,6 +91,21 @@ class ThisHost {
   }
 
  private:
+  struct Twist {
+    Wei promised{};
+    std::optional<std::int64_t> payments;
+    std::uint64_t inflate = 1, jump = 0;
+  };
+  static Twist read_twist(json::Value twist) {
+    Twist out;
+    if (const auto promised = Wei::parse(twist["promised"].string_or("")); promised.ok()) {
+      out.promised = *promised;
+    }
+    if (twist["payments"].exists()) out.payments = twist["payments"].i64_or(0);
+    out.inflate = static_cast<std::uint64_t>(twist["inflate"].i64_or(1));
+    out.jump = static_cast<std::uint64_t>(twist["jump"].i64_or(0));
+    return out;
+  }
   static platform::HttpClient::Options http_options() {
     platform::HttpClient::Options options;
     options.user_agent = "Mysterium node(recorder; https://mysterium.network)";
@@ -192,7 +212,11 @@ class ThisHost {
   }
   void run(ReadTunnel& a) {
     if (const auto counters = tunnels_->counters(a.tunnel)) {
-      later([this, tunnel = a.tunnel, value = *counters] { machine_.counters(tunnel, value); });
+      TunnelCounters said = *counters;
+      for (std::uint64_t* one : {&said.sent_bytes, &said.received_bytes}) {
+        if (*one != 0) *one = *one * twist_.inflate + twist_.jump;
+      }
+      later([this, tunnel = a.tunnel, said] { machine_.counters(tunnel, said); });
     }
   }
   void run(FindProposals& a) {
@@ -212,16 +236,21 @@ class ThisHost {
   }
   void run(CheckHermes& a) { answer_status(a.id, Status()); }
   void run(RequestPromise& a) { answer_status(a.id, Status()); }
-  void run(StorePayment& a) { answer_status(a.id, Status()); }
+  void run(StorePayment& a) {
+    // Without an answer it never leaves.
+    if (twist_.payments && (*twist_.payments)-- <= 0) return;
+    answer_status(a.id, Status());
+  }
   void run(StoreInvoice& a) { answer_status(a.id, Status()); }
   void run(StoreAccepted& a) { answer_status(a.id, Status()); }
-  void run(LoadGrandTotal& a) { answer(a.id, Result<Outcome>(Outcome(Wei()))); }
+  void run(LoadGrandTotal& a) { answer(a.id, Result<Outcome>(Outcome(twist_.promised))); }
   void run(StoreSession&) {}
   void run(StoreConnectivity&) {}
 
   platform::Loop& loop_;
   Machine& machine_;
   std::string discovery_;
+  Twist twist_;
   platform::SystemRng rng_;
   platform::HttpClient http_;
   app::HostFacts facts_;

@@ -128,6 +128,63 @@ def test_a_full_disk_ends_the_session_and_loses_nothing():
     settle_and_compare()
 
 
+def test_a_disk_that_turns_read_only_ends_the_session_and_loses_nothing():
+    # As the kernel does it to a worn SD card: in the middle, under open files, until a reboot.
+    need_chain()
+    image = f'{STATE}/card.img'
+
+    def traffic():
+        before = money.spent()
+        demo.fetch('paid traffic', f'http://{WEB}/bytes/{PIECE}')
+        wait_for('a payment for it', lambda: money.spent() - before >= PIECE * paid.PRICE_PER_GIB // 2 ** 30)
+
+    def start_provider():
+        demo.start_provider()
+        wait_for('the provider\'s API', lambda: http('provider', 'GET', f'{demo.API}/healthcheck')[0] == 200)
+        demo.api('provider', 'PUT', f'/identities/{identities["provider"]}/unlock', {'passphrase': ''})
+    kill('myst', 'provider')
+    with open(image, 'wb') as card:
+        card.truncate(64 << 20)
+    sh('mkfs.ext4', '-q', image)
+    sh('mount', '-o', 'loop', image, '/mnt')
+    sh('cp', '-a', f'{DISK}/.', '/mnt')
+    sh('umount', '/mnt')
+    sh('mount', '-o', 'loop', image, DISK)
+    try:
+        start_provider()
+        reconnect()
+        said = len(session_test.log('provider'))
+        traffic()
+        earned = audit()['promised_to_providers']
+        sh('mount', '-o', 'remount,abort', DISK)
+        # No invoice leaves that is not on the disk, so nobody is served on credit. The owner is told,
+        # and the node goes on answering.
+        wait_for('the session to end', lambda: 'session ended' in session_test.log('provider', said), 60)
+        check('not stored' in session_test.log('provider', said), session_test.log('provider', said)[-500:])
+        check(http('provider', 'GET', f'{demo.API}/healthcheck')[0] == 200, 'the node does not answer')
+        check(http('provider', 'GET', f'{demo.API}/identities/{identities["provider"]}')[0] == 200, 'no identity is shown')
+        kill('myst', 'provider')   # the owner reboots
+        sh('umount', DISK)
+        sh('mount', '-o', 'loop', image, DISK)
+        start_provider()
+        reconnect()
+        traffic()
+        check(audit()['promised_to_providers'] > earned, 'nothing is earned any more')
+        session_test.disconnect()
+        settle_and_compare()
+    finally:
+        # The tests after this one have their disk in memory again, with what this one left.
+        kill('myst', 'provider')
+        if os.path.exists('/proc/mounts') and f' {DISK} ext4 ' in open('/proc/mounts').read():
+            sh('mount', '-o', 'loop,ro', image, '/mnt', check=False)
+            sh('umount', '-l', DISK)
+        if os.path.ismount('/mnt'):
+            sh('rm', '-rf', f'{DISK}/lost+found')
+            sh('cp', '-a', '/mnt/.', DISK, check=False)
+            sh('umount', '-l', '/mnt')
+        start_provider()
+
+
 def restart(role):
     if role == 'hub':
         kill('myst-hub', 'hub')
@@ -177,6 +234,27 @@ def test_money_survives_kills_at_random():
     check(promised > before, f'nothing was paid between the kills: {promised}')
     check(acknowledged() <= promised <= total('consumer', 'Consumed'),
           f'{acknowledged()} acknowledged, {promised} promised, {total("consumer", "Consumed")} signed (MYST_PAID_SEED={SEED})')
+
+
+def test_an_off_chain_identity_pays_from_what_hermes_keeps():
+    # No registration, no channel: the operator gave it a balance.
+    need_chain()
+    guest = demo.api('consumer', 'POST', '/identities', {'passphrase': ''})['id']
+    demo.api('consumer', 'PUT', f'/identities/{guest}/unlock', {'passphrase': ''})
+    whole = {'consumer_id': guest, 'service_type': 'wireguard', 'filter': {'providers': [identities['provider']]}, 'connect_options': {}}
+    check(http('consumer', 'PUT', f'{demo.API}/connection', whole)[0] == 422, 'a stranger was connected')
+    given = 10 ** 18
+    status, answer = http('hub', 'POST', 'http://127.0.0.1:8080/admin/hermes/credit', {'chain_id': 80002, 'identity': guest, 'amount': given})
+    check(status == 200, f'credit: {status} {answer}')
+    before = audit()['promised_to_providers']
+    demo.api('consumer', 'PUT', '/connection', whole)
+    demo.fetch('paid traffic', f'http://{WEB}/bytes/{PIECE}')
+    wait_for('a payment for it', lambda: money.spent() >= PIECE * paid.PRICE_PER_GIB // 2 ** 30)
+    spent = money.spent()
+    session_test.disconnect()
+    left = int(demo.api('consumer', 'PUT', f'/identities/{guest}/balance/refresh')['balance_tokens']['wei'])
+    check(left <= given - spent, f'{given} given, {spent} spent, {left} left')
+    check(audit()['promised_to_providers'] - before >= spent, 'the provider has no promise for it')
 
 
 if __name__ == '__main__':

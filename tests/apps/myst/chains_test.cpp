@@ -261,6 +261,35 @@ TEST_F(ChainsTest, EachHermesHasItsOwnChannels) {
   EXPECT_EQ(*channel, payment::consumer_channel(kIdentity, other, kRegistry, code));
 }
 
+// Without a channel on the chain, what Hermes keeps for the identity counts.
+TEST_F(ChainsTest, AnOffchainBalanceIsOneAndMakesTheIdentityRegistered) {
+  const Address channel = payment::consumer_channel(kIdentity, kHermes, kRegistry, kImplementation);
+  server_->set(channel, chain::channel::hermes(), {});
+  server_->set_word(kToken, chain::token::balance_of(channel), U256());
+  set_registered(false);
+  int asked = 0;
+  std::optional<Chains::Offchain> known;
+  chains_->on_no_channel([&](const Address& identity, const Address& hermes,
+                             Chains::Callback<std::optional<Chains::Offchain>> done) {
+    EXPECT_EQ(identity, kIdentity);
+    EXPECT_EQ(hermes, kHermes);
+    ++asked;
+    done(known);
+  });
+  EXPECT_EQ(*registration(), RegistrationState::Unregistered);
+  EXPECT_EQ(*balance(true), Wei());
+  known = Chains::Offchain{Wei(700), Wei(50)};
+  EXPECT_EQ(*registration(), RegistrationState::Registered);
+  EXPECT_EQ(*balance(true), Wei(700));
+  EXPECT_EQ(asked, 4);
+  EXPECT_NE(chains_->known_registration(kIdentity), RegistrationState::Registered)
+      << "it is not on the chain: not remembered";
+  // Tokens on the channel's address are nobody else's: Hermes is not asked.
+  server_->set_word(kToken, chain::token::balance_of(channel), U256(9u));
+  EXPECT_EQ(*balance(true), Wei(9));
+  EXPECT_EQ(asked, 4);
+}
+
 TEST_F(ChainsTest, AnOutageIsNoVerdictOnAHermes) {
   server_->answer_with({503, {}, ""});
   EXPECT_NE(hermes(kHermes).error().code, Errc::Rejected);
