@@ -7,7 +7,7 @@ const net = require('net');
 const os = require('os');
 const path = require('path');
 const assert = require('assert');
-const { CHAIN_ID, MYST, equal, ethers, tools } = require('./world');
+const { ADMIN, CHAIN_ID, MYST, equal, ethers, tools } = require('./world');
 
 const PROGRAM = [process.env.MYST_BIN, path.join(tools.ROOT, 'build/release/bin'), path.join(tools.ROOT, 'build/debug/bin')]
   .filter(Boolean).map((folder) => path.join(folder, 'myst')).find(fs.existsSync);
@@ -185,6 +185,56 @@ const all = {
       const { status, body } = await node.api('PUT', '/connection', { consumer_id: id, service_type: 'wireguard' });
       equal([status, body.error.code], [422, 'err_id_not_registered']);
     }));
+  },
+  async each_hermes_has_its_own_channels(world) {
+    // Of a later version: other code, so other addresses, and only the registry says which.
+    const [channels, hermeses] = [await world.put('ChannelImplementation', world.signers[ADMIN]), await world.put('HermesImplementation', world.signers[ADMIN])];
+    await world.registry.connect(world.signers[ADMIN]).setImplementations(channels, hermeses);
+    const newer = await world.registerHermes(world.person('another operator').address);
+    const known = [world.hermes, newer];
+    const person = world.person('a mover');
+    const there = (await world.channelOf(person, newer)).target;
+    await world.register(person, { funds: MYST, beneficiary: there });
+    await temporary(async (folder) => withNode(world, { rpc: [world.rpcUrl], folder, known }, async (node) => {
+      const id = await importIdentity(node, person);
+      equal((await node.api('GET', `/identities/${id}/beneficiary`)).body, { beneficiary: there, is_channel_address: true });
+    }));
+    // The newer one is the active one now; the money is still where the older one's code put it.
+    const after = Object.create(world, { hermes: { value: newer }, channelImplementation: { value: channels } });
+    await temporary(async (folder) => withNode(after, { rpc: [world.rpcUrl], folder, known }, async (node) => {
+      const id = await importIdentity(node, person);
+      equal((await node.api('GET', `/identities/${id}`)).body.channel_address, there);
+      equal((await node.api('GET', `/identities/${id}/migrate-hermes/status`)).body.status, 'required');
+    }));
+  },
+  async a_token_is_worth_what_the_affiliator_says(world) {
+    const asked = [];
+    const answers = { good: [200, '{"reward":"123456789012345678901"}'], none: [200, '{"reward":""}'], bad: [500, '{"error":{"message":"closed today"}}'] };
+    const server = http.createServer((request, response) => {
+      asked.push(request.url);
+      const [status, body] = answers[request.url.split('/').pop()] || [404, ''];
+      response.writeHead(status, { 'Content-Type': 'application/json' }).end(body);
+    });
+    const port = await listen(server);
+    try {
+      await temporary(async (folder) => withNode(world, {
+        rpc: [world.rpcUrl], folder, flags: [`--affiliator.address=http://127.0.0.1:${port}/api/v1/`] }, async (node) => {
+        for (const group of ['affiliator', 'transactor']) {
+          const good = await node.api('GET', `/${group}/token/good/reward`);
+          equal(good.status, 200);
+          const none = await node.api('GET', `/${group}/token/none/reward`);
+          equal([none.status, none.body.error.code], [500, 'err_affiliator_no_reward']);
+          const bad = await node.api('GET', `/${group}/token/bad/reward`);
+          equal([bad.status, bad.body.error.code], [500, 'err_affiliator_failed']);
+          assert.match(bad.body.error.message, /closed today/);
+        }
+        equal((await node.api('GET', '/affiliator/token/a%20b/reward')).status, 500);
+        equal(asked[0], '/api/v1/register-reward/token/good');
+        equal(asked.at(-1), '/api/v1/register-reward/token/a%20b');
+      }));
+    } finally {
+      server.close();
+    }
   },
 };
 
