@@ -175,13 +175,13 @@ def test_a_disk_that_turns_read_only_ends_the_session_and_loses_nothing():
     finally:
         # The tests after this one have their disk in memory again, with what this one left.
         kill('myst', 'provider')
-        if os.path.exists('/proc/mounts') and f' {DISK} ext4 ' in open('/proc/mounts').read():
-            sh('mount', '-o', 'loop,ro', image, '/mnt', check=False)
-            sh('umount', '-l', DISK)
-        if os.path.ismount('/mnt'):
-            sh('rm', '-rf', f'{DISK}/lost+found')
-            sh('cp', '-a', '/mnt/.', DISK, check=False)
-            sh('umount', '-l', '/mnt')
+        with open('/proc/mounts') as mounts:
+            if f' {DISK} ext4 ' in mounts.read():
+                sh('umount', DISK)
+        sh('mount', '-o', 'loop', image, '/mnt')
+        sh('cp', '-a', '/mnt/.', DISK)
+        sh('umount', '/mnt')
+        sh('rm', '-rf', f'{DISK}/lost+found', image)
         start_provider()
 
 
