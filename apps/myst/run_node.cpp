@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -35,6 +36,7 @@ namespace {
 constexpr Duration kIdentityRetry = std::chrono::seconds(10);
 // After the start, and after a session or connection was set up, all that ran for it is done.
 constexpr Duration kSettleTime = std::chrono::seconds(5);
+constexpr Duration kForgetAgain = std::chrono::seconds{15};
 
 int fail(const std::string& line) {
   log::error(line);
@@ -119,9 +121,10 @@ class Program {
         comparing_(loop_, 1),
         http_(loop_, http_options()),
         retry_(loop_, [this] { select_identity(); }),
-        settled_(loop_, [] {
+        settled_(loop_, [this] {
           platform::trim_heap();
           platform::forget_used_code();
+          if (serves()) settled_.arm_in(kForgetAgain);
         }) {
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
       signals_.push_back(
@@ -481,6 +484,17 @@ class Program {
             }
           });
     }
+  }
+
+  // A session brings code in that it needs seldom: a signature, a look at the database.
+  bool serves() const {
+    if (executor_ == nullptr) return false;
+    const core::Node& node = executor_->node();
+    const auto connections = node.connections();
+    return !node.sessions().empty() ||
+           std::any_of(connections.begin(), connections.end(), [](const auto& view) {
+             return view.state != core::node::ConnectionState::NotConnected;
+           });
   }
 
   void stop(int code) {
