@@ -63,11 +63,10 @@ bool BulkAead::set_key(const Secret<32>& key) {
 }
 
 // libcrypto's AEAD calls ChaCha20 three times a message: for the block that becomes Poly1305's key,
-// for the whole blocks, and for what is left. A lone block costs as much as eight among others, the
-// library's code being as wide as the machine's vectors; together the two are half of ChaCha20's
-// time for a full packet. So here all blocks are one call, in a buffer of our own. RFC 8439, 2.6
-// and 2.8: block 0 makes the key, the data begin with block 1; the tag is over the ciphertext,
-// zeros up to 16 bytes, and the lengths.
+// for the whole blocks, and for what is left. Where the library computes sixteen blocks side by
+// side, the two lone ones took half of ChaCha20's time for a full packet. So here all blocks are
+// one call, in a buffer of our own. RFC 8439, 2.6 and 2.8: block 0 makes the key, the data begin
+// with block 1; the tag is over the ciphertext, zeros up to 16 bytes, and the lengths.
 bool BulkAead::cipher_at_once(std::uint64_t counter, const std::uint8_t* data, std::size_t size) {
   std::memset(work_, 0, kBlock);
   if (size != 0) std::memcpy(work_ + kBlock, data, size);
