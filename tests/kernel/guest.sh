@@ -11,7 +11,7 @@ wait_for() { local left=$(($1 * 10)); shift; until "$@" >/dev/null 2>&1; do left
 
 units() { test_drivers_wireguard --gtest_filter='Kernel*' --gtest_color=no; }
 
-# A limited session's flows wait in an fq_codel inside the token bucket: a ping beside a download at the
+# A limited session's flows wait in an fq_codel inside its class: a ping beside a download at the
 # limit is far faster than through one queue, and the end of the session takes both away.
 queue_ms() { ip netns exec peer ping -q -i 0.1 -c 40 -W 5 10.182.3.1 | sed -nE 's#.*= [0-9.]+/([0-9]+)[0-9.]*/.*#\1#p'; }
 shaping() {
@@ -24,7 +24,7 @@ shaping() {
   netns_system_changes_tool /tmp run limit </tmp/hold >/tmp/tool 2>&1 & holder=$!
   wait_for 20 grep -q applied /tmp/tool || { not_ok fq_codel_inside_the_limit "$(cat /tmp/tool)"; return; }
   tc qdisc show dev myst0
-  tc qdisc show dev myst0 | grep -q '^qdisc tbf .* root' && tc qdisc show dev myst0 | grep -q '^qdisc fq_codel .* parent' ||
+  tc qdisc show dev myst0 | grep -q '^qdisc htb .* root' && tc qdisc show dev myst0 | grep -q '^qdisc fq_codel .* parent' ||
     not_ok fq_codel_inside_the_limit "$(tc qdisc show dev myst0)"
   ip netns exec peer iperf3 -s >/dev/null 2>&1 &
   wait_for 20 ip netns exec peer sh -c 'netstat -ltn | grep -q 5201'
@@ -39,7 +39,7 @@ shaping() {
   tc -s qdisc show dev myst0 | head -n 3
   kill -TERM %1 2>/dev/null; kill $(pidof sleep) 2>/dev/null
   wait_for 20 grep -q '^steps' /tmp/tool || kill $holder
-  if tc qdisc show dev myst0 | grep -qE 'tbf|fq_codel .*parent'; then not_ok fq_codel_goes_with_the_limit "$(tc qdisc show dev myst0)"; else ok fq_codel_goes_with_the_limit; fi
+  if tc qdisc show dev myst0 | grep -qE 'htb|fq_codel .*parent'; then not_ok fq_codel_goes_with_the_limit "$(tc qdisc show dev myst0)"; else ok fq_codel_goes_with_the_limit; fi
 }
 
 # A daemon's first start measures both backends, keeps the figures and says them; the second believes the

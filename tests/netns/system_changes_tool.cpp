@@ -111,7 +111,10 @@ core::Plan plan_of(const std::string& name, const core::ChainNames& chains) {
     add(core::plan_provider_link({chains, "myst0", 0, true, "rate-MYST"}));
     add(*core::plan_session(session));
   }
-  if (name == "limit") plan.push_back(core::ShapeLink{"myst0", 1'000'000});
+  if (name == "limit") {
+    plan.push_back(core::ShapeLink{"myst0"});
+    plan.push_back(core::SessionRate{"myst0", prefix("10.182.3.0/24"), 1'000'000, false});
+  }
   if (name == "kill-switch" || name == "all") {
     core::KillSwitch wanted;
     wanted.chains = chains;
