@@ -137,8 +137,9 @@ Status UserspaceDevice::start(DeviceConfig config) {
   sockets->v6 = std::move(pair.v6);
   listen_port_ = pair.port;
   port->number = number_;
-  port->sockets.store(sockets.release());
+  port->sockets.store(sockets.get());
   MYST_TRY(link_->join(plane_, *port, shared ? std::optional(config.network) : std::nullopt));
+  (void)sockets.release();  // the port's from here on; detach() takes it back
   port_ = port.get();
   MYST_TRY(plane_.attach(number_, std::move(port), *this));
 

@@ -130,6 +130,10 @@ class SharedLink : public ::testing::Test {
     shared_.send(down);
     EXPECT_EQ(next_from(consumer), down) << i;
   }
+  // A data thread counts what it has sent after the other side may have it already.
+  void wait_for_sent(std::size_t i, std::uint64_t bytes) {
+    EXPECT_TRUE(loop_.run_until([&] { return stats(*sessions_[i]).tx_bytes >= bytes; }, kLimit));
+  }
   PeerStats stats(const UserspaceDevice& device) {
     auto all = const_cast<UserspaceDevice&>(device).stats();
     EXPECT_TRUE(all.ok() && all->size() == 1);
@@ -157,7 +161,10 @@ TEST_F(SharedLink, EachSessionHasItsPacketsBothWays) {
 TEST_F(SharedLink, MixedTrafficIsCountedToTheByteOfEachSession) {
   for (int i = 0; i < kSessions; ++i) expect_both_ways(i, 'x');
   std::vector<PeerStats> before;
-  for (const auto& session : sessions_) before.push_back(stats(*session));
+  for (std::size_t i = 0; i < kSessions; ++i) {
+    wait_for_sent(i, stats(*consumer_devices_[i]).rx_bytes);
+    before.push_back(stats(*sessions_[i]));
+  }
   constexpr int kRounds = 40;
   std::vector<int> arrived(kSessions), left(kSessions);
   for (int round = 0; round < kRounds; ++round) {
@@ -184,6 +191,7 @@ TEST_F(SharedLink, MixedTrafficIsCountedToTheByteOfEachSession) {
     ASSERT_TRUE(all) << round;
   }
   for (std::size_t i = 0; i < kSessions; ++i) {
+    wait_for_sent(i, before[i].tx_bytes + std::uint64_t{kRounds} * (320 + 32));
     const PeerStats now = stats(*sessions_[i]), far = stats(*consumer_devices_[i]);
     EXPECT_EQ(now.tx_bytes - before[i].tx_bytes, std::uint64_t{kRounds} * (320 + 32));
     EXPECT_EQ(now.rx_bytes - before[i].rx_bytes, std::uint64_t{kRounds} * (160 + 32));
