@@ -415,7 +415,7 @@ test_handshake_flood() {
   pair "$ours" "$ours" || { end_pair; return 1; }
   ping_from a 10.9.0.2 || { fail "no ping"; end_pair; return 1; }
   local flood shoot=(ip netns exec ${prefix}a "$bin/netns_hostile_tool" handshakes "$(cat "$work/pubb")" 192.0.2.2 51821)
-  steady handshakes "${shoot[@]}" 4 300000
+  steady handshakes "${shoot[@]}" 8 300000
   spawn more "${shoot[@]}" 30 300000
   flood=$spawned
   wait_line 10 more fires
@@ -463,7 +463,7 @@ test_hostile_datagrams() {
   if [ -z "$reason" ]; then
     ( while kill -0 $$ 2>/dev/null && [ ! -e "$work/quiet" ]; do ping_from a 10.9.0.2 10; done ) &
     pings=$!
-    steady transport "${shoot[@]}" 4 100000
+    steady transport "${shoot[@]}" 8 100000
     : >"$work/quiet"; wait $pings
     [ "$(counters b | cut -f1)" -le "$(counters a | cut -f2)" ] || fail "counted too much: a $(counters a) b $(counters b)"
   fi
