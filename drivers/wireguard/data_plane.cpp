@@ -19,6 +19,7 @@ namespace myst::wireguard {
 
 using core::wireguard::PathAddress;
 using core::wireguard::PeerPath;
+using core::wireguard::Table;
 
 namespace {
 
@@ -33,6 +34,11 @@ constexpr std::chrono::milliseconds kReclaimDelay{20};
 // asked for a cookie costs a peer Rekey-Timeout.
 constexpr std::uint32_t kLoadedBytes = 16 * 1024;
 constexpr std::chrono::seconds kLoadedFor{1};
+// Under load the lines are emptied that often: some 35 thousand answers a second at most, so that a
+// flood takes a sixth of a core and leaves the data threads theirs.
+constexpr std::chrono::milliseconds kRest{5};
+// Addresses that are looked through for each message of a flood.
+constexpr std::size_t kMaxKnown = 64;
 
 struct UnsentHead {
   std::uint64_t device, peer;
@@ -66,6 +72,11 @@ DataPlane::DataPlane(platform::Loop& loop)
     : loop_(loop),
       slots_(new Slot[kMaxSlots]),
       reclaim_timer_(loop, [this] { reclaim(); }),
+      rest_timer_(loop,
+                  [this] {
+                    (void)resting_.exchange(0, std::memory_order_acq_rel);
+                    dispatch();
+                  }),
       scratch_(new std::uint8_t[kScratchSize]) {}
 
 Result<std::unique_ptr<DataPlane>> DataPlane::start(platform::Loop& loop, unsigned threads) {
@@ -194,12 +205,21 @@ bool DataPlane::push_unsent(Port& port, PeerPath& path, ByteSpan packet) {
   return pushed;
 }
 
-bool DataPlane::push_handshake(Port& port, const PathAddress& from, ByteSpan message) {
-  // Who shows a cookie does not stand in line with a flood of those who do not. The line is only
-  // chosen here: whether the cookie is right is the engine's to see.
-  ByteRing& ring = core::wireguard::has_mac2(message) ? with_cookie_ : handshakes_;
+bool DataPlane::push_handshake(Port& port, const Table& table, const PathAddress& from,
+                               ByteSpan message) {
+  // Who shows a cookie, or writes from where a peer is, does not stand in line with a flood. The
+  // line is only chosen here: whether the cookie is right is the engine's to see.
+  const auto is_there = [&from](const PeerPath* path) {
+    const auto known = path->address.load();
+    return known && known->remote == from.remote;
+  };
+  const bool favoured = core::wireguard::has_mac2(message) ||
+                        (handshakes_.used() > kLoadedBytes && table.paths.size() <= kMaxKnown &&
+                         std::any_of(table.paths.begin(), table.paths.end(), is_there));
+  ByteRing& ring = favoured ? favoured_ : handshakes_;
   const bool pushed = ring.push(raw(HandshakeHead{port.number, from}), message);
-  wake();
+  // Changed as well as read: who finds the loop resting has pushed before it looks again.
+  if (pushed && resting_.fetch_or(0, std::memory_order_acq_rel) == 0) wake();
   return pushed;
 }
 
@@ -361,6 +381,20 @@ void DataPlane::take_handshakes(ByteRing& ring, bool under_load) {
   }
 }
 
+void DataPlane::take_handshakes() {
+  if (resting_.load(std::memory_order_relaxed) != 0) return;
+  const Instant now = loop_.instant();
+  if (handshakes_.used() > kLoadedBytes || favoured_.used() > kFavouredRing / 2) {
+    loaded_until_ = now + kLoadedFor;
+  }
+  const bool under_load = loaded_until_ && now < *loaded_until_;
+  take_handshakes(favoured_, under_load);
+  take_handshakes(handshakes_, under_load);
+  if (!under_load) return;
+  resting_.store(1, std::memory_order_release);
+  rest_timer_.arm_in(kRest);
+}
+
 void DataPlane::dispatch() {
   if (dispatching_) return;
   dispatching_ = true;
@@ -370,11 +404,7 @@ void DataPlane::dispatch() {
       touch(path.device);
     }
   });
-  const Instant now = loop_.instant();
-  if (handshakes_.used() > kLoadedBytes) loaded_until_ = now + kLoadedFor;
-  const bool under_load = loaded_until_ && now < *loaded_until_;
-  take_handshakes(with_cookie_, under_load);
-  take_handshakes(handshakes_, under_load);
+  take_handshakes();
   for (std::uint32_t left = unsent_.used(); left > 0;) {
     const std::int64_t size = unsent_.pop(scratch());
     if (size < 0) break;

@@ -72,7 +72,8 @@ class DataPlane {
 
   // --- data threads
   bool push_unsent(Port& port, core::wireguard::PeerPath& path, ByteSpan packet);
-  bool push_handshake(Port& port, const core::wireguard::PathAddress& from, ByteSpan message);
+  bool push_handshake(Port& port, const core::wireguard::Table& table,
+                      const core::wireguard::PathAddress& from, ByteSpan message);
   void want(core::wireguard::PeerPath& path, std::uint32_t bits);
   void note_offload(Port& port);
 
@@ -80,7 +81,7 @@ class DataPlane {
   static constexpr std::size_t kScratchSize = 65535 + 64;
   static constexpr std::uint32_t kUnsentRing = 64 * 1024;
   static constexpr std::uint32_t kHandshakeRing = 32 * 1024;  // about 150 messages
-  static constexpr std::uint32_t kCookieRing = 8 * 1024;      // ... that show a cookie
+  static constexpr std::uint32_t kFavouredRing = 8 * 1024;    // ... that do not stand in line
   enum class Kind : std::uint8_t { Tun, Udp4, Udp6, Stop };
 
   struct Slot {
@@ -111,6 +112,7 @@ class DataPlane {
   void wake();
   void on_wake();
   void dispatch();
+  void take_handshakes();
   void take_handshakes(ByteRing& ring, bool under_load);
   void touch(std::uint64_t number);
   void reclaim();
@@ -131,15 +133,16 @@ class DataPlane {
   std::unique_ptr<Slot[]> slots_;
   std::uint64_t generation_ = 1;
 
-  ByteRing unsent_{kUnsentRing}, handshakes_{kHandshakeRing}, with_cookie_{kCookieRing};
+  ByteRing unsent_{kUnsentRing}, handshakes_{kHandshakeRing}, favoured_{kFavouredRing};
   core::wireguard::AttentionList attention_;
   std::atomic<bool> offload_changed_{false}, awake_{false};
+  std::atomic<unsigned> resting_{0};  // from handshakes: a flood is not to have the whole loop
   platform::UniqueFd wake_fd_;
   platform::FdWatcher wake_watcher_;
   std::optional<platform::RouteMonitor> monitor_;  // none: changes of MTU and state go unseen
   platform::FdWatcher monitor_watcher_;
   std::deque<Waiting> waiting_;
-  platform::Timer reclaim_timer_;
+  platform::Timer reclaim_timer_, rest_timer_;
   bool dispatching_ = false;
   std::optional<Instant> loaded_until_;
   std::vector<std::uint64_t> touched_;  // devices to settle after a dispatch

@@ -92,7 +92,7 @@ void Receiver::take(Port& port, const Table& table, const Received& received) {
     if (!type ||
         (*type != MessageType::Cookie && !core::wireguard::mac1_valid(table.mac1, handshake))) {
       port.counters.bad_handshake.fetch_add(1, kRelaxed);
-    } else if (!plane_.push_handshake(port, received.from, handshake)) {
+    } else if (!plane_.push_handshake(port, table, received.from, handshake)) {
       port.counters.ring_full.fetch_add(1, kRelaxed);
     }
   }
