@@ -35,7 +35,7 @@ constexpr std::chrono::milliseconds kReclaimDelay{20};
 constexpr std::uint32_t kLoadedBytes = 16 * 1024;
 constexpr std::chrono::seconds kLoadedFor{1};
 // Under load the lines are emptied that often: some 35 thousand answers a second at most, so that a
-// flood takes a sixth of a core and leaves the data threads theirs.
+// flood leaves the data threads their cores.
 constexpr std::chrono::milliseconds kRest{5};
 // Addresses that are looked through for each message of a flood.
 constexpr std::size_t kMaxKnown = 64;

@@ -402,6 +402,8 @@ steady() {
   done
   fail "$after bytes in the time of $before"
 }
+# Hundredths of a second that the loop's thread of b has had.
+loop_time() { awk '{print $14 + $15}' "/proc/$pid_b/task/$pid_b/stat"; }
 rss_of_b() {
   local rss
   rss=$(awk '/VmHWM/ {print $2}' "/proc/$pid_b/status")
@@ -422,6 +424,10 @@ test_handshake_flood() {
   ip -n ${prefix}a link set wga down; ip -n ${prefix}a link set wga up  # a new handshake
   # Two attempts five seconds apart where no message is lost; the line for those without a cookie may be full.
   wait_for 17 in_ns a ping -q -c 1 -W 1 10.9.0.2 || fail "no new session during the flood"
+  local spent
+  spent=$(loop_time); sleep 2; spent=$(($(loop_time) - spent))
+  echo "# handshakes: the loop had $((spent / 2)) % of a core"
+  [ "$spent" -le 80 ] || fail "answering the flood took $((spent / 2)) % of a core"
   process_gone "$flood" && fail "the flood ended too early"
   end_process "$flood"
   kill -0 "$pid_b" || fail "engine died"
