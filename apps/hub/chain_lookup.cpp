@@ -162,12 +162,28 @@ void Chains::ask_open(Chain& chain, const core::transactor::Transactor::AskOpen&
       done(ChainAnswer(core::transactor::Transactor::Open{*registered, open}));
     });
   };
-  if (what.channel.is_zero()) return then(false);
-  reader.consumer_channel(what.channel,
-                          [then, done](const Result<std::optional<chain::channel::Hermes>>& found) {
-                            if (!found.ok()) return done(found.error());
-                            then(found->has_value());
-                          });
+  const auto look = [&reader, then, done](const Address& channel) {
+    reader.consumer_channel(
+        channel, [then, done](const Result<std::optional<chain::channel::Hermes>>& found) {
+          if (!found.ok()) return done(found.error());
+          then(found->has_value());
+        });
+  };
+  if (!what.channel.is_zero()) return look(what.channel);
+  // Each Hermes has the implementation of its registration: another address for the same identity.
+  reader.hermes_record(registry, what.hermes,
+                       [&reader, registry, identity, hermes = what.hermes, look, then,
+                        done](const Result<chain::registry::HermesRecord>& record) {
+                         if (!record.ok()) return done(record.error());
+                         // Who is no Hermes has no channels.
+                         if (record->operator_key.is_zero()) return then(false);
+                         reader.channel_implementation(
+                             registry, record->implementation_version,
+                             [registry, identity, hermes, look, done](const Result<Address>& code) {
+                               if (!code.ok()) return done(code.error());
+                               look(payment::consumer_channel(identity, hermes, registry, *code));
+                             });
+                       });
 }
 
 }  // namespace myst::hub

@@ -190,7 +190,7 @@ void TransactorService::open_channel(const Call& call) {
   const Task& task = std::get<Task>(made);
   Machine::Question question;
   question.chain = task.chain;
-  question.ask = Machine::AskOpen{task.identity, task.channel};
+  question.ask = Machine::AskOpen{task.identity, task.channel, task.hermes};
   chain_.ask(question, [weak = std::weak_ptr(self_), request = *request, exchange = call.exchange,
                         path = call.request.path](const Result<Machine::ChainAnswer>& answer) {
     const auto self = weak.lock();
@@ -331,9 +331,12 @@ void TransactorService::get_channel_status(const std::string& body,
   }
   Machine::Question question;
   question.chain = request->chain;
-  question.ask = Machine::AskOpen{
-      request->identity, payment::consumer_channel(request->identity, request->hermes,
-                                                   terms->registry, terms->channel_implementation)};
+  Machine::AskOpen about{request->identity, Address(), request->hermes};
+  if (request->hermes == terms->hermes) {  // of others the chain knows the implementation
+    about.channel = payment::consumer_channel(request->identity, request->hermes, terms->registry,
+                                              terms->channel_implementation);
+  }
+  question.ask = about;
   chain_.ask(question, [weak = std::weak_ptr(self_), request = *request, exchange,
                         path](const Result<Machine::ChainAnswer>& answer) {
     const auto self = weak.lock();

@@ -34,7 +34,8 @@ struct Task {
   // The transaction.
   Address to;
   Bytes data;
-  // Register: the future channel has to hold `amount`. OpenChannel: the channel. Zero: not checked.
+  // Register: the future channel has to hold `amount`; zero: not checked. OpenChannel: the channel;
+  // zero: of a Hermes with its own implementation, which the chain knows.
   Address channel;
   // Settlements: `amount` of this channel is settled when another transaction has done it.
   Digest32 channel_id{};

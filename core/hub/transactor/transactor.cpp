@@ -283,7 +283,7 @@ void Transactor::ask(Entry& entry) {
   if (task.kind == Kind::Register) {
     question.ask = AskRegistered{task.identity, task.channel};
   } else if (task.kind == Kind::OpenChannel) {
-    question.ask = AskOpen{task.identity, task.channel};
+    question.ask = AskOpen{task.identity, task.channel, task.hermes};
   } else {
     question.ask = AskSettled{task.hermes, task.channel_id};
   }

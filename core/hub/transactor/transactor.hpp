@@ -76,8 +76,10 @@ class Transactor {
     Address hermes;
     Digest32 channel{};
   };
-  struct AskOpen {
-    Address identity, channel;  // of a registered identity?
+  struct AskOpen {  // of a registered identity?
+    Address identity;
+    Address channel;  // zero: it is found by the implementation that this Hermes has
+    Address hermes;
   };
   struct Question {
     std::uint64_t id = 0;

@@ -32,6 +32,7 @@ class FakeChain final : public TransactorChain, public ChainLookup {
     } else if (std::holds_alternative<Machine::AskSettled>(question.ask)) {
       done(ChainAnswer(settled));
     } else {
+      asked_open = std::get<Machine::AskOpen>(question.ask);
       done(ChainAnswer(Machine::Open{true, open}));
     }
   }
@@ -47,6 +48,7 @@ class FakeChain final : public TransactorChain, public ChainLookup {
   Wei balance = 1000000;
   Wei settled;
   bool open = false;
+  Machine::AskOpen asked_open;  // the last such question
 };
 
 class FakeSender final : public TransactionSender {
@@ -349,6 +351,22 @@ TEST_F(TransactorServiceTest, TellsWhetherAChannelIsOpen) {
   EXPECT_EQ(member(failed, "reason"), "paused");
   chain_.open = true;
   EXPECT_EQ(member(call("POST", "channel/status", ask), "status"), "open");
+  EXPECT_EQ(chain_.asked_open.channel, world_.channel_of(who.address()));
+
+  // Another Hermes may have another implementation: its channel is not where ours would be.
+  const Address other = world_.provider(1).address();
+  std::string of_other;
+  json::Writer(of_other)
+      .begin_object()
+      .member("identity", who.address().to_string())
+      .member("hermesID", other.to_checksum())
+      .member("chainID", kChain)
+      .member("registry_address", chain.registry.to_checksum())
+      .end_object();
+  EXPECT_EQ(member(call("POST", "channel/status", of_other), "status"), "open");
+  EXPECT_EQ(chain_.asked_open.identity, who.address());
+  EXPECT_TRUE(chain_.asked_open.channel.is_zero());
+  EXPECT_EQ(chain_.asked_open.hermes, other);
 }
 
 TEST_F(TransactorServiceTest, HermesCashesWhatItMay) {
