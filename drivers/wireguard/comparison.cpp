@@ -26,7 +26,8 @@ namespace {
 
 constexpr char kNear[] = "mystcmp0", kFar[] = "mystcmp1";
 constexpr std::int64_t kWarmUpNs = 150'000'000, kMeasureNs = 600'000'000;
-constexpr std::chrono::seconds kLimit{5};
+// A first handshake that is lost is repeated after five seconds.
+constexpr std::chrono::seconds kLimit{8};
 
 std::int64_t clock_ns() {
   timespec now{};
@@ -71,8 +72,8 @@ platform::SocketAddress far_address() {
   return platform::to_sockaddr(*Endpoint::parse("10.255.77.2:5201"));
 }
 
-// The far end: configures its link once it is there, then counts what arrives.
-std::uint32_t receive() {
+// The far end: configures its link once it is there, says so, then counts what arrives.
+std::uint32_t receive(const Pipe& listens) {
   auto netlink = platform::Netlink::open();
   if (!netlink.ok() || !netlink->add_address({kFar, *IpPrefix::parse("10.255.77.2/30")}).ok() ||
       !netlink->set_link_up(kFar, true).ok()) {
@@ -84,6 +85,7 @@ std::uint32_t receive() {
       ::listen(listener.get(), 1) != 0) {
     return 0;
   }
+  listens.tell();
   const platform::UniqueFd stream(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   static char buffer[128 * 1024];
   std::uint64_t bytes = 0;
@@ -140,7 +142,7 @@ std::uint32_t measure(BackendWish wish) {
     if (::unshare(CLONE_NEWNET) != 0) return 1;
     far_ready.tell();
     if (!far_go.wait()) return 1;
-    const std::uint32_t mbps = receive();
+    const std::uint32_t mbps = receive(near_go);
     return ::write(result.ends[1], &mbps, sizeof mbps) == sizeof mbps ? 0 : 1;
   });
   const pid_t sender = child([&] { return near_go.wait() ? send_without_end() : 1; });
@@ -164,7 +166,6 @@ std::uint32_t measure(BackendWish wish) {
     if (!near_device.ok() || !far_device.ok()) return;
     if (!netlink->move_link(kFar, far).ok()) return;
     far_go.tell();
-    near_go.tell();
     bool done = false;
     auto watcher = platform::FdWatcher::open(loop, result.ends[0], [&](unsigned) {
       if (::read(result.ends[0], &mbps, sizeof mbps) != sizeof mbps) mbps = 0;
@@ -195,6 +196,13 @@ Result<std::uint32_t> measure_apart(BackendWish wish) {
   std::uint32_t mbps = 0;
   if (status != 0 || ::read(result.ends[0], &mbps, sizeof mbps) != sizeof mbps) return 0u;
   return mbps;
+}
+
+// What failed may have failed for want of time; its record would count for as long as the kernel.
+Result<std::uint32_t> measure_twice_at_most(BackendWish wish) {
+  MYST_TRY_ASSIGN(const std::uint32_t first, measure_apart(wish));
+  if (first != 0) return first;
+  return measure_apart(wish);
 }
 
 }  // namespace
@@ -229,9 +237,9 @@ Result<Comparison> compare_backends() {
   Comparison out;
   out.kernel_release = kernel_release();
   if (choose_backend(BackendWish::Auto).backend == Backend::Kernel) {
-    MYST_TRY_ASSIGN(out.kernel_mbps, measure_apart(BackendWish::Kernel));
+    MYST_TRY_ASSIGN(out.kernel_mbps, measure_twice_at_most(BackendWish::Kernel));
   }
-  MYST_TRY_ASSIGN(out.userspace_mbps, measure_apart(BackendWish::Userspace));
+  MYST_TRY_ASSIGN(out.userspace_mbps, measure_twice_at_most(BackendWish::Userspace));
   return out;
 }
 

@@ -2,7 +2,7 @@
 // loopback, one of them in a network namespace of its own, one TCP stream.
 //
 //   start:       stored record of this kernel? -> choose_backend(wish, record)
-//   none:        the module for now; `myst wireguard --compare` runs beside, its record is stored
+//   none:        the module; meanwhile `myst wireguard --compare` runs beside, its record is stored
 //                and counts from the next device on
 #pragma once
 
