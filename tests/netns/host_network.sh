@@ -28,28 +28,16 @@ network() {
   serve_net w web echo 203.0.113.7 80 && serve_net w dns dns 203.0.113.8 203.0.113.7 &&
     serve_net n neighbour echo 192.168.50.3 80
 }
-serve_net() { local n=$1 name=$2; shift 2; spawn "$name" in_ns "$n" "$python" "$here/net.py" "$@"; wait_line 10 "$name" ready; }
-net() { local n=$1; shift; in_ns "$n" "$python" "$here/net.py" "$@" 2>/dev/null; }
 
-# node <ns> [policy]: starts the tool; tell <command...>: one line to it, its answer in $answer.
+# node <ns> [policy]: starts the tool; it answers what `tell` says to it.
 node() {
   mkfifo "$work/tell"; exec 8<>"$work/tell"; rm "$work/tell"
   : >"$work/node.out"; told=1
   spawn node in_ns "$1" "$tool" "$work/state" ${2:-} <&8
   wait_line 10 node ready || { fail "node: $(cat "$work/node.out" "$work/node.err")"; return 1; }
 }
-enough_lines() { [ "$(wc -l <"$work/node.out")" -ge "$told" ]; }
-tell() {
-  told=$((told + 1))
-  echo "$*" >&8
-  wait_for 20 enough_lines || { fail "$*: no answer"; return 1; }
-  answer=$(sed -n "${told}p" "$work/node.out")
-  case $answer in ok*) ;; *) reason=${reason:-"$*: $answer $(cat "$work/node.err")"}; return 1 ;; esac
-}
 end_node() { echo quit >&8; wait_line 10 node ended; exec 8>&-; wait_for 5 process_gone "$spawned"; }
 must() { "$@" >/dev/null || { fail "should work: $*"; return 1; }; }
-must_not() { if "$@" >/dev/null; then fail "should not work: $*"; return 1; fi; }
-is() { [ "$1" = "$2" ] || fail "got '$1' instead of '$2'${3:+ ($3)}"; }
 
 session_wire() {  # the "tunnel": the provider's end has no address yet
   wire p myst3 - c tun0 10.182.3.2/24
@@ -122,7 +110,7 @@ test_session_is_fast_to_open() {
     tell claim myst$i || return
     ip -n ${prefix}p tuntap add dev myst$i mode tun
     tell session myst$i 10.182.$i.1/24 || return
-    ms=$(echo "$answer" | awk '{print int($2 + 1)}')
+    ms=$(echo "$answer" | awk '{print int($1 + 1)}')
     [ "$ms" -gt "$worst" ] && worst=$ms
   done
   echo "# a session's rules, addresses and journal: at most $worst ms"
@@ -199,7 +187,7 @@ consuming() {
 }
 test_tunnel_takes_everything_but_the_provider() {
   consuming || return
-  tell outbound && is "$answer" "ok ${answer#ok }" || return
+  tell outbound || return
   case $answer in *192.168.50.2) ;; *) fail "outbound: $answer"; return 1 ;; esac
   tell exclude 203.0.113.9 && tell exclude 192.168.50.3 || return
   is "$(in_ns p ip route show 203.0.113.9)" "203.0.113.9 via 192.168.50.1 dev eth0 proto static " || return

@@ -1,8 +1,5 @@
 // What tests/netns/host_network.sh talks to: a HostNetwork that takes one command a line and
 // answers each with one line, "ok <milliseconds> [value]" or "error <reason>".
-#include <unistd.h>
-
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -10,9 +7,9 @@
 #include <vector>
 
 #include "core/base/text.hpp"
-#include "platform/loop/fd_watcher.hpp"
 #include "platform/system/host_network.hpp"
 #include "platform/system/random.hpp"
+#include "tests/support/command_lines.hpp"
 
 namespace {
 
@@ -23,17 +20,13 @@ struct Tool {
   platform::Loop loop;
   platform::SystemRng rng;
   std::unique_ptr<platform::HostNetwork> network;
-  std::string input;
   Clock::time_point began;
 
   void answer(const Status& status, const std::string& value = {}) {
-    const double ms = std::chrono::duration<double, std::milli>(Clock::now() - began).count();
-    if (status.ok()) {
-      std::printf("ok %.1f %s\n", ms, value.c_str());
-    } else {
-      std::printf("error %s (%d)\n", status.error().what, status.error().detail);
-    }
-    std::fflush(stdout);
+    char ms[32];
+    std::snprintf(ms, sizeof ms, "%.1f ",
+                  std::chrono::duration<double, std::milli>(Clock::now() - began).count());
+    test::answer_line(status, ms + value);
   }
   IpAddress ip(std::string_view text) {
     const auto parsed = IpAddress::parse(text);
@@ -97,19 +90,6 @@ struct Tool {
     if (word(0) == "quit") return loop.stop();
     answer(Error{Errc::Unsupported, 0, "unknown command"});
   }
-
-  void read_input() {
-    std::array<char, 4096> buffer;
-    const ssize_t size = ::read(0, buffer.data(), buffer.size());
-    if (size == 0) return loop.stop();
-    if (size < 0) return;
-    input.append(buffer.data(), static_cast<std::size_t>(size));
-    for (std::size_t end = input.find('\n'); end != std::string::npos; end = input.find('\n')) {
-      const std::string line = input.substr(0, end);
-      input.erase(0, end + 1);
-      run(line);
-    }
-  }
 };
 
 }  // namespace
@@ -133,12 +113,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   tool.network = *std::move(network);
-  auto watcher = platform::FdWatcher::open(tool.loop, 0, [&tool](unsigned) { tool.read_input(); });
-  if (!watcher.ok()) return 1;
-  watcher->watch(platform::FdWatcher::kReadable);
-  std::printf("ready\n");
-  std::fflush(stdout);
-  tool.loop.run();
+  if (!test::serve_command_lines(tool.loop, [&tool](std::string_view line) { tool.run(line); })) {
+    return 1;
+  }
   tool.network.reset();
   std::printf("ended\n");
   return 0;

@@ -93,3 +93,17 @@ run_tests() {
   done
   [ "$failed" = 0 ]
 }
+must_not() { if "$@" >/dev/null; then fail "should not work: $*"; return 1; fi; }
+is() { [ "$1" = "$2" ] || fail "got '$1' instead of '$2'${3:+ ($3)}"; }
+# net.py in a namespace: serve_net <ns> <name> <what...> in the background, net <ns> <what...> until it ends.
+serve_net() { local n=$1 name=$2; shift 2; spawn "$name" in_ns "$n" "$python" "$here/net.py" "$@"; wait_line 10 "$name" ready; }
+net() { local n=$1; shift; in_ns "$n" "$python" "$here/net.py" "$@" 2>/dev/null; }
+# tell <command...>: a line to the tool behind descriptor 8 that writes to node.out; what follows its "ok" is in $answer.
+enough_lines() { [ "$(wc -l <"$work/node.out")" -ge "$told" ]; }
+tell() {
+  told=$((told + 1))
+  echo "$*" >&8
+  wait_for 20 enough_lines || { fail "$*: no answer"; return 1; }
+  answer=$(sed -n "${told}p" "$work/node.out")
+  case $answer in ok*) answer=${answer#ok } ;; *) reason=${reason:-"$*: $answer $(tail -n 2 "$work/node.err")"}; return 1 ;; esac
+}

@@ -29,10 +29,6 @@ network() {
   echo 'nameserver 203.0.113.8' >"$MYST_RESOLV_CONF"
   serve_net w web echo 203.0.113.7 80 && serve_net w dns dns 203.0.113.8 203.0.113.7 && serve_net w feed feed 203.0.113.7 81
 }
-serve_net() { local n=$1 name=$2; shift 2; spawn "$name" ip netns exec "$prefix$n" "$python" "$here/net.py" "$@"; wait_line 10 "$name" ready; }
-net() { local n=$1; shift; in_ns "$n" "$python" "$here/net.py" "$@" 2>/dev/null; }
-must_not() { if "$@" >/dev/null; then fail "should not work: $*"; return 1; fi; }
-is() { [ "$1" = "$2" ] || fail "got '$1' instead of '$2'${3:+ ($3)}"; }
 
 provider() {
   mkfifo "$work/tell"; exec 8<>"$work/tell"; rm "$work/tell"
@@ -41,14 +37,6 @@ provider() {
   spawn node ip netns exec ${prefix}p "$tool" "$work/state" <&8
   node=$spawned
   wait_line 10 node ready && tell prepare || fail "$(cat "$work/node.out" "$work/node.err")"
-}
-enough_lines() { [ "$(wc -l <"$work/node.out")" -ge "$told" ]; }
-tell() {
-  told=$((told + 1))
-  echo "$*" >&8
-  wait_for 20 enough_lines || { fail "$*: no answer"; return 1; }
-  answer=$(sed -n "${told}p" "$work/node.out")
-  case $answer in ok*) answer=${answer#ok } ;; *) reason=${reason:-"$*: $answer $(tail -n 2 "$work/node.err")"}; return 1 ;; esac
 }
 end_provider() {
   echo quit >&8; wait_line 10 node ended && wait_for 5 process_gone "$node" || { fail "no end"; return 1; }

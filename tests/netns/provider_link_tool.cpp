@@ -2,9 +2,6 @@
 // One command a line, each answered with one line, "ok [value]" or "error <reason>".
 //   prepare | open <id> <private key> <peer's key> <port> | close <id> | counters <id> | quit
 // Session id's network is 10.182.<id>.0/24.
-#include <unistd.h>
-
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -12,8 +9,8 @@
 #include "apps/myst/tunnels.hpp"
 #include "core/base/text.hpp"
 #include "platform/log/log.hpp"
-#include "platform/loop/fd_watcher.hpp"
 #include "platform/system/random.hpp"
+#include "tests/support/command_lines.hpp"
 
 namespace {
 
@@ -25,20 +22,11 @@ struct Tool {
   std::unique_ptr<platform::HostNetwork> network;
   std::unique_ptr<wireguard::Wireguard> wireguard;
   std::unique_ptr<app::Tunnels> tunnels;
-  std::string input;
 
-  void answer(const Status& status, const std::string& value = {}) {
-    if (status.ok()) {
-      std::printf("ok %s\n", value.c_str());
-    } else {
-      std::printf("error %s (%d)\n", status.error().what, status.error().detail);
-    }
-    std::fflush(stdout);
-  }
   void answer(const std::optional<core::node::TunnelCounters>& counters) {
-    if (!counters) return answer(Error{Errc::NotFound, 0, "counters"});
-    answer(Status(),
-           std::to_string(counters->received_bytes) + "\t" + std::to_string(counters->sent_bytes));
+    if (!counters) return test::answer_line(Error{Errc::NotFound, 0, "counters"});
+    test::answer_line(Status(), std::to_string(counters->received_bytes) + "\t" +
+                                    std::to_string(counters->sent_bytes));
   }
   static ByteArray<32> key(std::string_view text) {
     ByteArray<32> out{};
@@ -55,7 +43,7 @@ struct Tool {
     };
     const auto id = static_cast<core::node::TunnelId>(parse_decimal(word(1)).value_or(0));
     if (word(0) == "prepare") {
-      return tunnels->prepare_provider([this](const Status& status) { answer(status); });
+      return tunnels->prepare_provider([](const Status& status) { test::answer_line(status); });
     }
     if (word(0) == "open") {
       core::node::ServiceTunnelOpen open{};
@@ -66,25 +54,12 @@ struct Tool {
       open.private_key = Secret<32>(key(word(2)));
       open.peer = key(word(3));
       open.listen_port = static_cast<std::uint16_t>(parse_decimal(word(4)).value_or(0));
-      return tunnels->open(open, {}, [this](const Status& status) { answer(status); });
+      return tunnels->open(open, {}, [](const Status& status) { test::answer_line(status); });
     }
     if (word(0) == "close") return tunnels->close(id, [this](const auto& last) { answer(last); });
     if (word(0) == "counters") return answer(tunnels->counters(id));
     if (word(0) == "quit") return loop.stop();
-    answer(Error{Errc::Unsupported, 0, "unknown command"});
-  }
-
-  void read_input() {
-    std::array<char, 4096> buffer;
-    const ssize_t size = ::read(0, buffer.data(), buffer.size());
-    if (size == 0) return loop.stop();
-    if (size < 0) return;
-    input.append(buffer.data(), static_cast<std::size_t>(size));
-    for (std::size_t end = input.find('\n'); end != std::string::npos; end = input.find('\n')) {
-      const std::string line = input.substr(0, end);
-      input.erase(0, end + 1);
-      run(line);
-    }
+    test::answer_line(Error{Errc::Unsupported, 0, "unknown command"});
   }
 };
 
@@ -119,12 +94,9 @@ int main(int argc, char** argv) {
   config.limit_bytes_per_second = number_of("MYST_LIMIT");
   tool.tunnels = std::make_unique<app::Tunnels>(*tool.network, *tool.wireguard, config,
                                                 [](core::node::TunnelId) {});
-  auto watcher = platform::FdWatcher::open(tool.loop, 0, [&tool](unsigned) { tool.read_input(); });
-  if (!watcher.ok()) return 1;
-  watcher->watch(platform::FdWatcher::kReadable);
-  std::printf("ready\n");
-  std::fflush(stdout);
-  tool.loop.run();
+  if (!test::serve_command_lines(tool.loop, [&tool](std::string_view line) { tool.run(line); })) {
+    return 1;
+  }
   tool.tunnels.reset();
   tool.network.reset();
   std::printf("ended\n");

@@ -37,6 +37,12 @@ class Sim : public ::testing::Test {
     const auto* done = world.last<core::node::ConnectDone>(id);
     return done == nullptr ? "nothing yet" : done->reason;
   }
+  void find_and_connect(SimWorld::Id consumer, SimWorld::Id provider) {
+    world.provide(provider);
+    ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
+    world.connect(consumer, provider);
+    ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s)) << why(consumer);
+  }
   SimWorld world;
 };
 
@@ -137,10 +143,7 @@ TEST_F(Sim, ABrokerOutageDoesNotTouchSessionsAndTheMarketRecovers) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
   const auto late = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.set_broker(false);
   world.connect(late, provider);
   world.run_for(10min);
@@ -171,10 +174,7 @@ TEST_F(Sim, AServiceStartedWithoutBrokerAndLocationComesUpByItself) {
 TEST_F(Sim, AVanishedConsumerIsNoticedAndItsPlaceIsFreed) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.crash(consumer);
   world.run_for(96s);  // five times 14 s and 5 s
   EXPECT_EQ(world.node(provider).sessions().size(), 0u);
@@ -188,10 +188,7 @@ TEST_F(Sim, AVanishedConsumerIsNoticedAndItsPlaceIsFreed) {
 TEST_F(Sim, AProviderThatRestartsIsFoundDeadAndUsedAgain) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.restart(provider);
   world.provide(provider);
   // Its port is closed: not the 30 s of three keep-alives.
@@ -206,10 +203,7 @@ TEST_F(Sim, AProviderThatRestartsIsFoundDeadAndUsedAgain) {
 TEST_F(Sim, AForgedClosedPortEndsNoSession) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   for (int i = 0; i < 200; ++i) {
     world.forge_refusals(consumer);
     world.run_for(100ms);
@@ -220,10 +214,7 @@ TEST_F(Sim, AForgedClosedPortEndsNoSession) {
 TEST_F(Sim, ASilentProviderIsFoundDeadByKeepAlives) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.net().cut(world.host(provider), world.host(consumer), true);
   world.run_for(20s);
   EXPECT_TRUE(connected(consumer)) << why(consumer);
@@ -283,10 +274,7 @@ TEST_F(Sim, ProviderAndConsumerInOneNode) {
 TEST_F(Sim, ANewSessionOfAConsumerReplacesItsOldOne) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.restart(consumer);
   world.connect(consumer, provider);
   ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s)) << why(consumer);
@@ -298,10 +286,7 @@ TEST_F(Sim, ANewSessionOfAConsumerReplacesItsOldOne) {
 TEST_F(Sim, ReconnectRightAfterDisconnectIsAsFastAsTheFirst) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   for (int i = 0; i < 10; ++i) {
     world.disconnect(consumer);
     ASSERT_TRUE(world.run_until(
@@ -334,10 +319,7 @@ TEST_F(Sim, DisconnectWhileConnectingCancels) {
 TEST_F(Sim, AFailingDiskEndsTheSessionWithAReason) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.disk(consumer).fails = true;
   ASSERT_TRUE(world.run_until(
       [&] { return world.state(consumer) == ConnectionState::NotConnected; }, 5min));
@@ -381,10 +363,7 @@ TEST_F(Sim, ATunnelWithoutRoutesIsNoConnection) {
 TEST_F(Sim, ALostTunnelIsALostConnection) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.lose_tunnel(consumer);
   world.run_for(1s);
   EXPECT_EQ(world.state(consumer), ConnectionState::NotConnected);
@@ -397,10 +376,7 @@ TEST_F(Sim, AHeldConnectionFindsItsWayBackByItself) {
   world.config.kill_switch = true;
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.net().cut(world.host(provider), world.host(consumer), true);
   ASSERT_TRUE(
       world.run_until([&] { return world.state(consumer) == ConnectionState::OnHold; }, 31s));
@@ -456,10 +432,7 @@ TEST_F(Sim, StoppingAServiceClosesItsSessions) {
 TEST_F(Sim, AProviderThatEndsTellsItsConsumersBeforeItGoes) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.act(provider, [&](core::Node& n) { n.shutdown(world.now()); });
   EXPECT_FALSE(world.node(provider).idle());
   ASSERT_TRUE(world.run_until([&] { return world.node(provider).idle(); }, 2s));
@@ -470,10 +443,7 @@ TEST_F(Sim, AProviderThatEndsTellsItsConsumersBeforeItGoes) {
 TEST_F(Sim, AProviderThatEndsWaitsShortlyForSilentConsumers) {
   const auto provider = world.add({});
   const auto consumer = world.add({});
-  world.provide(provider);
-  ASSERT_TRUE(world.run_until([&] { return world.proposals() == 1; }, 10s));
-  world.connect(consumer, provider);
-  ASSERT_TRUE(world.run_until([&] { return connected(consumer); }, 20s));
+  ASSERT_NO_FATAL_FAILURE(find_and_connect(consumer, provider));
   world.net().cut(world.host(provider), world.host(consumer), true);
   world.act(provider, [&](core::Node& n) { n.shutdown(world.now()); });
   EXPECT_TRUE(world.run_until([&] { return world.node(provider).idle(); }, 1500ms));

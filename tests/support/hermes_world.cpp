@@ -1,5 +1,11 @@
 #include "tests/support/hermes_world.hpp"
 
+#include <algorithm>
+
+#include "core/base/text.hpp"
+#include "core/payment/payment_check.hpp"
+#include "platform/json/writer.hpp"
+
 namespace myst::test {
 
 using namespace core::hermes;  // NOLINT: every second word here is from there
@@ -201,6 +207,71 @@ std::optional<Answer> HermesRunner::take(RequestId id) {
   if (at == answers_.end()) return std::nullopt;
   Answer out = std::move(at->second);
   answers_.erase(at);
+  return out;
+}
+
+std::string promise_body(const core::hermes::PromiseRequest& request) {
+  std::string out;
+  const auto& promise = request.promise.promise;
+  json::Writer writer(out);
+  writer.begin_object()
+      .key("exchange_message")
+      .begin_object()
+      .key("Promise")
+      .begin_object()
+      .member("ChannelID", to_base64(ByteSpan(promise.channel).subspan(12)))
+      .member("ChainID", promise.chain_id)
+      .member("Amount", promise.amount)
+      .member("Fee", promise.fee)
+      .member("Hashlock", to_base64(promise.hashlock))
+      .key("R");
+  if (request.r) {
+    writer.value(to_base64(request.r->bytes()));
+  } else {
+    writer.null();
+  }
+  writer.member("Signature", to_base64(request.promise.signature))
+      .end_object()
+      .member("AgreementID", request.message.agreement_id)
+      .member("AgreementTotal", request.message.agreement_total)
+      .member("Provider", request.message.provider.to_string())
+      .member("Signature", to_hex(request.message_signature))
+      .member("HermesID", request.message.hermes->to_checksum())
+      .member("ChainID", request.message.chain_id)
+      .end_object()
+      .member("transactor_fee", request.transactor_fee)
+      .member("r_recovery_data", request.recovery_data)
+      .end_object();
+  return out;
+}
+
+core::hermes::PromiseRequest request_of(const core::money::AskPromise& call) {
+  const auto parsed = core::parse_payment(call.message.encode());
+  core::hermes::PromiseRequest request;
+  request.promise.promise = parsed->promise;
+  const Bytes& signature = parsed->wire.promise->signature;
+  std::copy(signature.begin(), signature.end(), request.promise.signature.begin());
+  request.message = parsed->message;
+  (void)from_hex(parsed->wire.signature, request.message_signature);
+  request.transactor_fee = call.transactor_fee;
+  request.recovery_data = call.recovery;
+  request.r = call.r;
+  request.withdrawal = call.r.has_value();
+  return request;
+}
+
+core::transactor::ChainTerms transactor_terms(const HermesWorld& world,
+                                              const core::transactor::Fees& fees) {
+  core::transactor::ChainTerms out;
+  const auto terms = world.terms();
+  const auto& at = *terms.chain(HermesWorld::kChain);
+  out.id = HermesWorld::kChain;
+  out.registry = at.registry;
+  out.hermes = at.hermes;
+  out.channel_implementation = at.channel_implementation;
+  out.hermeses = {out.hermes};
+  out.operators[out.hermes] = world.operator_key().address();
+  out.fees = fees;
   return out;
 }
 

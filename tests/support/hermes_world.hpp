@@ -6,11 +6,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "core/hub/hermes/audit.hpp"
 #include "core/hub/hermes/hermes.hpp"
+#include "core/hub/transactor/requests.hpp"
 #include "core/identity/signer.hpp"
+#include "core/money/calls.hpp"
 #include "core/payment/channel.hpp"
 #include "tests/support/support.hpp"
 
@@ -69,6 +72,15 @@ class HermesWorld {
   core::hermes::Terms terms_;
   std::map<unsigned, LocalSigner> parties_;
 };
+
+// The body of `request_promise`, and what Hermes makes of what a provider asks.
+std::string promise_body(const core::hermes::PromiseRequest& request);
+core::hermes::PromiseRequest request_of(const core::money::AskPromise& call);
+// The terms of a transactor on the world's chain.
+core::transactor::ChainTerms transactor_terms(const HermesWorld& world,
+                                              const core::transactor::Fees& fees);
+// Where it fits: tests' amounts do.
+inline std::uint64_t small(const Wei& wei) { return std::stoull(wei.to_string()); }
 
 // A Hermes with its ledger; ask() runs until the answer is there.
 class HermesRunner {

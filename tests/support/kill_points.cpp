@@ -97,6 +97,8 @@ RunEnd run_until_point(std::size_t n, const std::function<bool()>& work) {
   }
 }
 
+void on_its_way() { (void)!::write(STDERR_FILENO, "", 0); }
+
 void* shared_memory(std::size_t size) {
   void* out = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   return out == MAP_FAILED ? nullptr : out;

@@ -21,6 +21,9 @@ enum class RunEnd {
 // Runs `work` in a child process that is killed at point `n` (0: the first one).
 RunEnd run_until_point(std::size_t n, const std::function<bool()>& work);
 
+// A message on its way, or back: a point like the others.
+void on_its_way();
+
 // Memory that a child's writes reach the parent through, without a system call. Zeroed.
 void* shared_memory(std::size_t size);
 

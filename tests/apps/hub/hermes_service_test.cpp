@@ -37,37 +37,6 @@ class FakeChain final : public ChainLookup {
   HermesWorld& world_;
 };
 
-std::string body_of(const PromiseRequest& request) {
-  std::string out;
-  const auto& promise = request.promise.promise;
-  json::Writer(out)
-      .begin_object()
-      .key("exchange_message")
-      .begin_object()
-      .key("Promise")
-      .begin_object()
-      .member("ChannelID", to_base64(ByteSpan(promise.channel).subspan(12)))
-      .member("ChainID", promise.chain_id)
-      .member("Amount", promise.amount)
-      .member("Fee", promise.fee)
-      .member("Hashlock", to_base64(promise.hashlock))
-      .key("R")
-      .null()
-      .member("Signature", to_base64(request.promise.signature))
-      .end_object()
-      .member("AgreementID", request.message.agreement_id)
-      .member("AgreementTotal", request.message.agreement_total)
-      .member("Provider", request.message.provider.to_string())
-      .member("Signature", to_hex(request.message_signature))
-      .member("HermesID", request.message.hermes->to_checksum())
-      .member("ChainID", request.message.chain_id)
-      .end_object()
-      .member("transactor_fee", request.transactor_fee)
-      .member("r_recovery_data", request.recovery_data)
-      .end_object();
-  return out;
-}
-
 class HermesServiceTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -143,15 +112,16 @@ class HermesServiceTest : public testing::Test {
 
 TEST_F(HermesServiceTest, APaymentFromRequestToReveal) {
   auto message = world_.message(world_.consumer(), world_.provider().address(), 7, 10, 10);
-  const auto promised = post("request_promise", body_of(message.request));
+  const auto promised = post("request_promise", test::promise_body(message.request));
   ASSERT_EQ(promised.status, 200) << promised.body;
   const auto document = json::Document::parse(promised.body);
   ASSERT_TRUE(document.ok());
   EXPECT_EQ(document->root()["Amount"].to_text(), "10");
   EXPECT_TRUE(document->root()["R"].is_null());
-  const auto refused = post(
-      "request_promise",
-      body_of(world_.message(world_.consumer(), world_.provider().address(), 7, 20, 20).request));
+  const auto refused =
+      post("request_promise",
+           test::promise_body(
+               world_.message(world_.consumer(), world_.provider().address(), 7, 20, 20).request));
   EXPECT_EQ(refused.status, 400);
   EXPECT_EQ(refused.body,
             R"({"cause":"r recovery required","message":"the R of the last promise is not )"
@@ -196,7 +166,7 @@ TEST_F(HermesServiceTest, BrokenBodiesAreMalformedJson) {
 
 TEST_F(HermesServiceTest, ASignedRefreshGivesThePromiseUnderANewLock) {
   auto message = world_.message(world_.consumer(), world_.provider().address(), 7, 10, 10);
-  ASSERT_EQ(post("request_promise", body_of(message.request)).status, 200);
+  ASSERT_EQ(post("request_promise", test::promise_body(message.request)).status, 200);
   ASSERT_EQ(post("reveal_r", reveal_body(message.r)).status, 200);
   const Secret<32> r = payment::make_r(world_.rng());
   const std::string body = R"({"chain_id":80001,"identity":")" +
@@ -213,7 +183,7 @@ TEST_F(HermesServiceTest, ASignedRefreshGivesThePromiseUnderANewLock) {
 
 TEST_F(HermesServiceTest, TheOperatorSeesThatTheLedgerAddsUpAndNobodyElse) {
   auto message = world_.message(world_.consumer(), world_.provider().address(), 7, 10, 30);
-  ASSERT_EQ(post("request_promise", body_of(message.request)).status, 200);
+  ASSERT_EQ(post("request_promise", test::promise_body(message.request)).status, 200);
   const auto audited = call("GET", "/admin/hermes/audit");
   ASSERT_EQ(audited.status, 200);
   const auto document = json::Document::parse(audited.body);

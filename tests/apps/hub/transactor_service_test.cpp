@@ -86,17 +86,7 @@ class TransactorServiceTest : public testing::Test {
     auto store = storage::TaskStore::open(folder_ + "/transactor.db");
     ASSERT_TRUE(store.ok());
     TransactorService::Options options;
-    core::transactor::ChainTerms chain;
-    const auto terms = world_.terms();
-    const auto& of_hermes = *terms.chain(kChain);
-    chain.id = kChain;
-    chain.registry = of_hermes.registry;
-    chain.hermes = of_hermes.hermes;
-    chain.channel_implementation = of_hermes.channel_implementation;
-    chain.hermeses = {chain.hermes};
-    chain.operators[chain.hermes] = world_.operator_key().address();
-    chain.fees = {0, 10, 0};
-    options.terms.chains = {chain};
+    options.terms.chains = {test::transactor_terms(world_, {0, 10, 0})};
     service_ = std::make_unique<TransactorService>(loop_, std::move(options), std::move(*store),
                                                    chain_, sender_);
     ASSERT_TRUE(service_->restore().ok());

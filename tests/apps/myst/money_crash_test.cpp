@@ -2,7 +2,6 @@
 // every point where any of them writes or sends; the chain is memory that survives. Whatever was
 // reached, the next life goes on, and then everything has to add up.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -29,8 +28,6 @@ using std::chrono::seconds;
 constexpr std::uint64_t kChain = HermesWorld::kChain;
 constexpr std::uint64_t kFee = 7, kHermesFee = 3;
 
-std::uint64_t small(const Wei& wei) { return std::stoull(wei.to_string()); }
-
 // What the outside world saw, and the chain. Survives every kill.
 struct World {
   std::uint64_t lives;
@@ -43,9 +40,6 @@ struct World {
   int twice;                                     // promises that were signed for two amounts
   char failure[120];
 };
-
-// A message on its way: the process may be killed before it leaves.
-void on_its_way() { (void)!::write(STDERR_FILENO, "", 0); }
 
 class Life {
  public:
@@ -224,18 +218,7 @@ class Life {
   Result<Outcome> execute(CallHermes& a) {
     return std::visit([&](auto& call) { return serve(call); }, a.call);
   }
-  Result<Outcome> serve(AskPromise& call) {
-    const auto parsed = core::parse_payment(call.message.encode());
-    core::hermes::PromiseRequest request;
-    request.promise.promise = parsed->promise;
-    const Bytes& signature = parsed->wire.promise->signature;
-    std::copy(signature.begin(), signature.end(), request.promise.signature.begin());
-    request.message = parsed->message;
-    (void)from_hex(parsed->wire.signature, request.message_signature);
-    request.transactor_fee = call.transactor_fee;
-    request.recovery_data = call.recovery;
-    return ask(request);
-  }
+  Result<Outcome> serve(AskPromise& call) { return ask(request_of(call)); }
   Result<Outcome> serve(RevealR& call) {
     return ask(core::hermes::RevealRequest{call.r, call.provider});
   }

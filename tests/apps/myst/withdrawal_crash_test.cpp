@@ -2,7 +2,6 @@
 // its Hermes writes or sends. The next life of the node goes on by itself: the owner asks again
 // only when nothing of the order was on the disk. The chain is memory that survives.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -27,8 +26,6 @@ using std::chrono::seconds;
 constexpr std::uint64_t kChain = HermesWorld::kChain;
 constexpr std::uint64_t kFee = 7, kPurse = 5000;
 
-std::uint64_t small(const Wei& wei) { return std::stoull(wei.to_string()); }
-
 struct Outside {
   std::uint64_t lives, orders;
   bool told;                                // the owner, that it is on its way
@@ -37,8 +34,6 @@ struct Outside {
   std::uint64_t tasks;  // of the transactor
   char failure[120];
 };
-
-void on_its_way() { (void)!::write(STDERR_FILENO, "", 0); }
 
 class Life {
  public:
@@ -134,18 +129,7 @@ class Life {
   }
   Result<Outcome> execute(CallHermes& a) {
     if (auto* call = std::get_if<AskPromise>(&a.call)) {
-      const auto parsed = core::parse_payment(call->message.encode());
-      core::hermes::PromiseRequest request;
-      request.promise.promise = parsed->promise;
-      const Bytes& signature = parsed->wire.promise->signature;
-      std::copy(signature.begin(), signature.end(), request.promise.signature.begin());
-      request.message = parsed->message;
-      (void)from_hex(parsed->wire.signature, request.message_signature);
-      request.transactor_fee = call->transactor_fee;
-      request.recovery_data = call->recovery;
-      request.r = call->r;
-      request.withdrawal = true;
-      return ask(request);
+      return ask(request_of(*call));
     }
     if (auto* call = std::get_if<AskConsumerData>(&a.call)) {
       return ask(core::hermes::ConsumerDataRequest{call->identity});
