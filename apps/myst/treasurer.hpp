@@ -139,6 +139,9 @@ class Treasurer {
   void execute(core::money::StorePromise&& action);
   void execute(core::money::StoreSettlement&& action);
   void execute(core::money::LoadPayoutWallet&& action);
+  void execute(core::money::StoreOpenSettlement&& action);
+  void execute(core::money::EndOpenSettlement&& action);
+  void execute(core::money::LoadOpenSettlements&& action);
 
   platform::Loop& loop_;
   Chains& chains_;

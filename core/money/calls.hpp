@@ -165,6 +165,18 @@ struct OpenWithdrawal {
   std::string queue_id;   // where the transactor can be asked; empty: it has not taken it yet
 };
 
+// A settlement that the transactor was asked for and whose end nobody has seen yet.
+struct OpenSettlement {
+  std::uint64_t chain = 0;
+  Address provider, hermes, beneficiary;
+  ByteArray<32> channel{};
+  Wei amount;   // of the promise
+  Wei settled;  // of the channel, before
+  Secret<32> r;
+  std::string queue_id;  // where the transactor can be asked; empty: it has not said that it has it
+  WallTime begun{};
+};
+
 struct SettlementRecord {
   Digest32 transaction{};  // zero: failed before there was one
   Address provider, hermes, beneficiary;

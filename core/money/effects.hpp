@@ -47,6 +47,7 @@ struct ReadChannel {
   std::uint64_t chain = 0;
   Address provider, hermes;
   bool withdrawal = false;  // its channel for withdrawals
+  bool mined = false;       // without what waits to be mined
 };
 // What is on a consumer's channel. Answer: Purse.
 struct ReadPurse {
@@ -154,6 +155,21 @@ struct EndWithdrawal {  // it is forgotten. Answer: Done
 struct LoadWithdrawals {  // Answer: vector<OpenWithdrawal>, all
   ActionId id;
 };
+// Before the transactor is asked. One of the same chain, provider, Hermes and amount is replaced.
+// Answer: Done.
+struct StoreOpenSettlement {
+  ActionId id;
+  OpenSettlement settlement;
+};
+struct EndOpenSettlement {  // it is forgotten. Answer: Done
+  ActionId id;
+  std::uint64_t chain = 0;
+  Address provider, hermes;
+  Wei amount;
+};
+struct LoadOpenSettlements {  // Answer: vector<OpenSettlement>, all
+  ActionId id;
+};
 struct LoadOwnPayment {  // the latest such. Answer: vector<Claim>, empty or one
   ActionId id;
   Address provider;
@@ -178,7 +194,7 @@ using Action =
                  ReadQueue, FindSettlements, LoadPromises, LoadClaims, StorePromise,
                  StoreSettlement, LoadPayoutWallet, ReadPurse, StoreOwnPayment, LoadOwnPayment,
                  LoadPromised, StoreWithdrawal, EndWithdrawal, LoadWithdrawals, FindChannel,
-                 CheckOwnChannel>;
+                 CheckOwnChannel, StoreOpenSettlement, EndOpenSettlement, LoadOpenSettlements>;
 
 struct Done {};
 // Shared: a variant in a variant is more than gcc 12 follows, and it warns of what cannot be.
@@ -197,10 +213,10 @@ struct Purse {
   Wei tokens, settled;
   bool open = false;  // there is a contract on its address
 };
-using Outcome =
-    std::variant<Done, HermesAnswer, Address, Fee, Wei, ChannelAmounts, Queued, QueueEntry,
-                 std::vector<SettlementRecord>, std::vector<StoredPromise>, std::vector<Claim>, Yes,
-                 std::vector<RegistrationStatus>, Purse, std::vector<OpenWithdrawal>>;
+using Outcome = std::variant<Done, HermesAnswer, Address, Fee, Wei, ChannelAmounts, Queued,
+                             QueueEntry, std::vector<SettlementRecord>, std::vector<StoredPromise>,
+                             std::vector<Claim>, Yes, std::vector<RegistrationStatus>, Purse,
+                             std::vector<OpenWithdrawal>, std::vector<OpenSettlement>>;
 
 // --- events
 

@@ -4,11 +4,30 @@
 #include <utility>
 
 #include "core/money/promise_desk.hpp"
-#include "core/money/run_times.hpp"
 #include "core/payment/channel.hpp"
 #include "core/payment/signed_requests.hpp"
 
 namespace myst::core::money {
+namespace {
+
+constexpr int kBadGateway = 502, kGatewayTimeout = 504;  // of HTTP, by those in between
+
+SettlementWatch::Config watch_of(const Settler::Config& config) {
+  SettlementWatch::Config out;
+  out.chain = config.chain.id;
+  out.first_check = config.first_check;
+  out.check_interval = config.check_interval;
+  out.limit = config.limit;
+  return out;
+}
+
+}  // namespace
+
+Settler::Settler(EffectQueue& fx, Config config, Hooks hooks)
+    : fx_(fx),
+      config_(std::move(config)),
+      hooks_(std::move(hooks)),
+      watch_(fx, watch_of(config_), {hooks_.channel_read, hooks_.changed}) {}
 
 // `Action` members are set before; the id is given by the queue.
 template <typename T>
@@ -44,14 +63,7 @@ void Settler::end(Now now, const RunPtr& run, const std::string& problem) {
   const auto found = runs_.find(key);
   if (found == runs_.end() || found->second != run) return;
   runs_.erase(found);
-  if (run->ordered) hooks_.changed(run->order.provider);
   run->then(now, problem);
-}
-
-Wei Settler::in_settlement(const Address& provider, const Address& hermes) const {
-  const auto found = runs_.find({provider, hermes});
-  if (found == runs_.end() || !found->second->ordered) return {};
-  return Wei::saturating_sub(found->second->promise.promise.promise.amount, found->second->settled);
 }
 
 void Settler::with_channel(Now now, const RunPtr& run, const ChannelAmounts& amounts) {
@@ -152,8 +164,6 @@ void Settler::pay_to_beneficiary(Now now, const RunPtr& run) {
 }
 
 void Settler::order_it(Now now, const RunPtr& run, const U256& nonce) {
-  run->ordered = true;
-  hooks_.changed(run->order.provider);
   SettleBody body{run->order.hermes, run->order.provider, run->promise.promise, run->promise.r};
   TransactorCall call;
   if (run->beneficiary != run->old_beneficiary) {
@@ -166,101 +176,42 @@ void Settler::order_it(Now now, const RunPtr& run, const U256& nonce) {
   } else {
     call = Settle{std::move(body), run->order.into_stake};
   }
+  OpenSettlement open;
+  open.chain = config_.chain.id;
+  open.provider = run->order.provider;
+  open.hermes = run->order.hermes;
+  open.beneficiary = run->beneficiary;
+  open.channel = run->promise.promise.promise.channel;
+  open.amount = run->promise.promise.promise.amount;
+  open.settled = run->settled;
+  open.r = run->promise.r;
+  watch_.open(now, open, [this, run, open, call = std::move(call)](Now) mutable {
+    send(run, open, std::move(call));
+  });
+}
+
+void Settler::send(const RunPtr& run, const OpenSettlement& open, TransactorCall call) {
   fx_.ask(CallTransactor{0, config_.chain.id, std::move(call)},
-          [this, run](Now at, Result<Outcome>& result) {
-            const auto queued = outcome_of<Queued>(result);
-            if (queued.ok()) return sent(at, run, *queued);
+          [this, run, open](Now now, Result<Outcome>& result) {
+            auto queued = outcome_of<Queued>(result);
+            if (queued.ok()) {
+              return watch_.taken(
+                  now, open, std::move(queued->id),
+                  [this, run](Now at, const std::string& problem) { end(at, run, problem); });
+            }
+            // It says no, or else it may have heard of it.
+            const Error& error = queued.error();
+            if (error.code == Errc::Rejected && error.detail != kBadGateway &&
+                error.detail != kGatewayTimeout) {
+              watch_.refused(now, open);
+            } else {
+              watch_.unanswered(now, open);
+            }
             const std::string& why = fx_.refusal();
-            end(at, run,
+            end(now, run,
                 "the transactor refuses the settlement: " +
                     (why.empty() ? std::string(queued.error().what) : why));
           });
-}
-
-void Settler::sent(Now now, const RunPtr& run, const Queued& queued) {
-  run->queue_id = queued.id;
-  run->give_up_at = now.instant + config_.limit;
-  run->pause = std::min<Duration>(config_.first_check, config_.check_interval);
-  run->check_at = now.instant + run->pause;
-}
-
-void Settler::check(Now, const RunPtr& run) {
-  run->check_at.reset();
-  fx_.ask(ReadQueue{0, run->queue_id}, [this, run](Now now, Result<Outcome>& result) {
-    const auto entry = outcome_of<QueueEntry>(result);
-    queue_says(now, run, entry.ok() ? *entry : QueueEntry{{}, {}, {}, QueueState::Waiting});
-  });
-}
-
-void Settler::queue_says(Now now, const RunPtr& run, const QueueEntry& entry) {
-  const auto wait = [&] {
-    if (now.instant >= run->give_up_at) {
-      // Not known how it ended: the next settlement looks at the chain first.
-      fx_.note(true, "a settlement takes too long to follow it: " + run->queue_id,
-               run->order.provider);
-      return end(now, run, "");
-    }
-    run->pause = std::min<Duration>(run->pause * 2, config_.check_interval);
-    run->check_at = now.instant + run->pause;
-  };
-  switch (entry.state) {
-    case QueueState::Waiting:
-      return wait();
-    case QueueState::Done:
-      return look_for_logs(now, run);
-    case QueueState::Failed:
-    case QueueState::Unknown:
-      break;
-  }
-  SettlementRecord failed;
-  failed.error = entry.error.empty() ? "the transactor failed" : entry.error;
-  record(now, run, std::move(failed));
-  end(now, run, "settlement failed: " + (entry.error.empty() ? "no reason given" : entry.error));
-}
-
-void Settler::look_for_logs(Now, const RunPtr& run) {
-  FindSettlements find{0, config_.chain.id, run->order.hermes, run->promise.promise.promise.channel,
-                       run->promise.r};
-  fx_.ask(std::move(find), [this, run](Now now, Result<Outcome>& result) {
-    auto found = outcome_of<std::vector<SettlementRecord>>(result);
-    if (!found.ok() || found->empty()) {
-      return queue_says(now, run, QueueEntry{{}, {}, {}, QueueState::Waiting});
-    }
-    ask<ChannelAmounts>(run,
-                        ReadChannel{0, config_.chain.id, run->order.provider, run->order.hermes},
-                        "settled amount not read",
-                        [this, run, records = std::move(*found)](Now at, ChannelAmounts& amounts) {
-                          hooks_.channel_read(at, run->order.provider, run->order.hermes, amounts);
-                          for (SettlementRecord one : records) {
-                            one.total_settled = amounts.settled;
-                            record(at, run, std::move(one));
-                          }
-                          end(at, run, "");
-                        });
-  });
-}
-
-void Settler::record(Now now, const RunPtr& run, SettlementRecord one) {
-  one.provider = run->order.provider;
-  one.hermes = run->order.hermes;
-  one.chain = config_.chain.id;
-  one.channel = run->promise.promise.promise.channel;
-  one.at = now.wall;
-  if (one.beneficiary.is_zero()) one.beneficiary = run->beneficiary;
-  fx_.ask(StoreSettlement{0, one}, nullptr);
-  fx_.emit(Settled{std::move(one)});
-}
-
-void Settler::handle_timeout(Now now) {
-  for (const auto& key :
-       due_runs(runs_, now.instant, [](const RunPtr& run) { return run->check_at; })) {
-    const auto found = runs_.find(key);
-    if (found != runs_.end()) check(now, RunPtr(found->second));
-  }
-}
-
-std::optional<Instant> Settler::next_timeout() const {
-  return next_run(runs_, [](const RunPtr& run) { return run->check_at; });
 }
 
 }  // namespace myst::core::money

@@ -2,8 +2,9 @@
 // session/pingpong/hermes_promise_settler.go).
 //
 //   settled so far -> fee -> promise with that fee -> does it pay off -> beneficiary
-//   -> transactor -> its queue, until the chain shows it -> history
+//   -> on the disk -> transactor -> its queue, until the chain shows it -> history
 //
+// From the disk on SettlementWatch has it, beyond the three minutes that somebody waits.
 // Nothing is lost by an end in the middle: promises are cumulative, so a second settlement of the
 // same promise finds nothing to settle, and the chain takes it once.
 #pragma once
@@ -19,6 +20,7 @@
 
 #include "core/money/effect_queue.hpp"
 #include "core/money/settle_rule.hpp"
+#include "core/money/settlement_watch.hpp"
 
 namespace myst::core::money {
 
@@ -56,18 +58,24 @@ class Settler {
     std::function<void(const Address& provider)> changed;  // in_settlement() has
   };
 
-  Settler(EffectQueue& fx, Config config, Hooks hooks)
-      : fx_(fx), config_(std::move(config)), hooks_(std::move(hooks)) {}
+  Settler(EffectQueue& fx, Config config, Hooks hooks);
 
+  void resume(Now now) { watch_.resume(now); }  // what the last run left
   void start(Now now, Order order, Then then);
   bool running(const Address& provider, const Address& hermes) const {
     return runs_.count({provider, hermes}) != 0;
   }
   bool idle() const { return runs_.empty(); }
-  // What the transactor was told to settle and the chain does not show yet.
-  Wei in_settlement(const Address& provider, const Address& hermes) const;
-  void handle_timeout(Now now);
-  std::optional<Instant> next_timeout() const;
+  // What the transactor was told to settle and the chain, with that much settled, does not show.
+  Wei in_settlement(const Address& provider, const Address& hermes, const Wei& settled) const {
+    return watch_.in_settlement(provider, hermes, settled);
+  }
+  // Does the transactor have a promise of that amount?
+  bool follows(const Address& provider, const Address& hermes, const Wei& amount) const {
+    return watch_.follows(provider, hermes, amount);
+  }
+  void handle_timeout(Now now) { watch_.handle_timeout(now); }
+  std::optional<Instant> next_timeout() const { return watch_.next_timeout(); }
 
  private:
   using Key = std::pair<Address, Address>;
@@ -78,11 +86,6 @@ class Settler {
     Wei settled, fee;
     Address operator_key;
     Address beneficiary, old_beneficiary;
-    bool ordered = false;  // the transactor has it, or is being asked
-    std::string queue_id;
-    Instant give_up_at{};
-    std::optional<Instant> check_at;
-    Duration pause{};
   };
   using RunPtr = std::shared_ptr<Run>;
 
@@ -97,15 +100,12 @@ class Settler {
   void choose_beneficiary(Now now, const RunPtr& run);
   void pay_to_beneficiary(Now now, const RunPtr& run);
   void order_it(Now now, const RunPtr& run, const U256& nonce);
-  void sent(Now now, const RunPtr& run, const Queued& queued);
-  void check(Now now, const RunPtr& run);
-  void queue_says(Now now, const RunPtr& run, const QueueEntry& entry);
-  void look_for_logs(Now now, const RunPtr& run);
-  void record(Now now, const RunPtr& run, SettlementRecord record);
+  void send(const RunPtr& run, const OpenSettlement& open, TransactorCall call);
 
   EffectQueue& fx_;
   Config config_;
   Hooks hooks_;
+  SettlementWatch watch_;
   std::map<Key, RunPtr> runs_;
 };
 

@@ -105,8 +105,9 @@ void Treasury::keep(const StoredPromise& promise) {
   channel.promise = promise;
 }
 
-void Treasury::start(Now) {
-  fx_.ask(LoadPromises{0}, [this](Now now, Result<Outcome>& result) {
+void Treasury::start(Now now) {
+  settler_.resume(now);  // first: what the transactor has already is not ordered anew
+  fx_.ask(LoadPromises{0}, [this](Now at, Result<Outcome>& result) {
     auto promises = outcome_of<std::vector<StoredPromise>>(result);
     if (!promises.ok()) {
       fx_.note(true, std::string("promises not read: ") + promises.error().what, {});
@@ -116,13 +117,13 @@ void Treasury::start(Now) {
     loaded_ = true;
     for (auto& [key, channel] : channels_) {
       channel.stored_before = channel.promise.has_value();
-      read_channel(now, key);
+      read_channel(at, key);
       fx_.emit(EarningsChanged{key.provider});
     }
-    withdrawer_.resume(now);
+    withdrawer_.resume(at);
     for (const auto& [address, signer] : signers_) {
-      load_claims(now, address);
-      recover_promise(now, signer);
+      load_claims(at, address);
+      recover_promise(at, signer);
     }
   });
 }
@@ -320,6 +321,7 @@ void Treasury::consider(Now, const Key& key) {
   if (!channel.promise || !channel.read) return;
   const Earnings earnings{channel.promise->promise.promise.amount, channel.amounts.settled,
                           channel.amounts.stake};
+  if (settler_.follows(key.provider, key.hermes, earnings.promised)) return;
   const SettleVerdict verdict = should_settle(earnings, config_.limits);
   if (verdict == SettleVerdict::No) return;
   const auto begin = [this, key](Now now, std::optional<Wei> max_fee) {
@@ -483,8 +485,8 @@ std::vector<Treasury::HermesEarnings> Treasury::earnings(const Address& provider
     earnings.settled = channel.amounts.settled;
     earnings.stake = channel.amounts.stake;
     // Where the chain shows it already it is settled, whatever is still being waited for.
-    const Wei on_its_way =
-        std::min(settler_.in_settlement(provider, key.hermes), earnings.unsettled());
+    const Wei on_its_way = std::min(settler_.in_settlement(provider, key.hermes, earnings.settled),
+                                    earnings.unsettled());
     out.push_back({key.hermes, earnings, on_its_way});
   }
   return out;

@@ -69,6 +69,12 @@ const std::vector<const char*>& migrations() {
       " from_hermes BLOB NOT NULL, hermes BLOB NOT NULL, beneficiary BLOB NOT NULL,"
       " agreement BLOB NOT NULL, begun INTEGER NOT NULL, amount BLOB NOT NULL,"
       " signature BLOB NOT NULL, queue TEXT NOT NULL) WITHOUT ROWID;",
+      // Settlements the transactor was asked for, until a fact ends them. settled: before it.
+      "CREATE TABLE open_settlements("
+      " chain INTEGER NOT NULL, identity BLOB NOT NULL, hermes BLOB NOT NULL, amount BLOB NOT NULL,"
+      " settled BLOB NOT NULL, beneficiary BLOB NOT NULL, channel BLOB NOT NULL, r BLOB NOT NULL,"
+      " queue TEXT NOT NULL, begun INTEGER NOT NULL,"
+      " PRIMARY KEY(chain, identity, hermes, amount)) WITHOUT ROWID;",
   };
   return steps;
 }

@@ -9,6 +9,7 @@
 #include "core/base/result.hpp"
 #include "drivers/storage/database.hpp"
 #include "drivers/storage/money_store.hpp"
+#include "drivers/storage/open_settlement_store.hpp"
 #include "drivers/storage/promise_store.hpp"
 #include "drivers/storage/registration_store.hpp"
 #include "drivers/storage/session_store.hpp"
@@ -25,7 +26,8 @@ struct Tables {
         registrations(database),
         promises(database),
         settlements(database),
-        withdrawals(database) {}
+        withdrawals(database),
+        open_settlements(database) {}
   SessionStore sessions;
   MoneyStore money;
   ConnectivityStore connectivity;
@@ -33,6 +35,7 @@ struct Tables {
   PromiseStore promises;
   SettlementStore settlements;
   WithdrawalStore withdrawals;
+  OpenSettlementStore open_settlements;
 };
 
 class Store {

@@ -66,7 +66,11 @@ struct World {
   U256 nonce{6};
   bool eligible = false, registered = false;
   std::vector<TransactorCall> calls;
-  std::string refuse_call;  // not empty: the transactor says no
+  std::string refuse_call;                         // not empty: the transactor says no
+  std::optional<Error> call_error, queue_error;    // instead of an answer
+  std::map<Wei, OpenSettlement> open_settlements;  // on the disk, by amount
+  Wei settled_mined;  // of `settled`, where some of it waits to be mined
+  bool pending_only = false;
   QueueEntry queue{"q", "", "", QueueState::Waiting};
   std::vector<SettlementRecord> logs;
   std::vector<RegistrationStatus> registrations;
@@ -256,8 +260,9 @@ struct World {
   Result<Outcome> execute(FindOperator&) { return Outcome(operator_key.address()); }
   Result<Outcome> execute(FindFee&) { return Outcome(Fee{fee, {}}); }
   Result<Outcome> execute(ReadChannel& a) {
-    return Outcome(a.withdrawal ? ChannelAmounts{paid_out, {}, {}}
-                                : ChannelAmounts{settled, stake, stake_nonce});
+    if (a.withdrawal) return Outcome(ChannelAmounts{paid_out, {}, {}});
+    return Outcome(
+        ChannelAmounts{a.mined && pending_only ? settled_mined : settled, stake, stake_nonce});
   }
   Result<Outcome> execute(ReadPurse& a) { return Outcome(purses[a.hermes]); }
   Result<Outcome> execute(StoreOwnPayment& a) {
@@ -310,12 +315,16 @@ struct World {
       return Error{Errc::Rejected, 400, "refused"};
     }
     calls.push_back(a.call);
+    if (call_error) return *call_error;
     return Outcome(Queued{"q"});
   }
   Result<Outcome> execute(CheckEligible&) { return Outcome(Yes{eligible}); }
   Result<Outcome> execute(CheckRegistry&) { return Outcome(Yes{registered}); }
   Result<Outcome> execute(ReadRegistrations&) { return Outcome(registrations); }
-  Result<Outcome> execute(ReadQueue&) { return Outcome(queue); }
+  Result<Outcome> execute(ReadQueue&) {
+    if (queue_error) return *queue_error;
+    return Outcome(queue);
+  }
   Result<Outcome> execute(FindSettlements&) { return Outcome(logs); }
   Result<Outcome> execute(LoadPromises&) {
     std::vector<StoredPromise> all;
@@ -338,6 +347,23 @@ struct World {
     return Outcome(Done{});
   }
   Result<Outcome> execute(LoadPayoutWallet&) { return Outcome(wallet); }
+  Result<Outcome> execute(StoreOpenSettlement& a) {
+    if (disk_full) return Error{Errc::Full, 0, "disk"};
+    open_settlements[a.settlement.amount] = a.settlement;
+    return Outcome(Done{});
+  }
+  Result<Outcome> execute(EndOpenSettlement& a) {
+    open_settlements.erase(a.amount);
+    return Outcome(Done{});
+  }
+  Result<Outcome> execute(LoadOpenSettlements&) {
+    std::vector<OpenSettlement> all;
+    for (const auto& [amount, one] : open_settlements) {
+      (void)amount;
+      all.push_back(one);
+    }
+    return Outcome(all);
+  }
 };
 
 }  // namespace myst::core::money::test

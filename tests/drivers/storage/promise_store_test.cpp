@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "drivers/storage/money_store.hpp"
+#include "drivers/storage/open_settlement_store.hpp"
 #include "tests/support/support.hpp"
 
 namespace myst::storage {
@@ -173,6 +174,47 @@ TEST(SettlementStore, ATransactionIsRecordedOnceAndFailuresAreKept) {
   ASSERT_TRUE(t.settlements.put(failed).ok());
   EXPECT_EQ(t.settlements.list({}, 10, 0)->total, 3u);
   EXPECT_EQ(t.settlements.list({}, 10, 0)->items[0].error, "out of gas");
+}
+
+TEST(OpenSettlementStore, KeepsOneOfEachPromiseUntilItIsRemoved) {
+  Tables t;
+  OpenSettlementStore store(t.database);
+  core::money::OpenSettlement one;
+  one.chain = 137;
+  one.provider = address(1);
+  one.hermes = address(2);
+  one.beneficiary = address(3);
+  one.channel.fill(4);
+  one.amount = Wei::max();
+  one.settled = Wei(5);
+  one.r = secret(6);
+  one.begun = at(7);
+  ASSERT_TRUE(store.put(one).ok());
+  one.queue_id = "queue";
+  ASSERT_TRUE(store.put(one).ok());
+  core::money::OpenSettlement smaller = one;
+  smaller.amount = Wei(9);
+  smaller.begun = at(6);
+  ASSERT_TRUE(store.put(smaller).ok());
+  auto all = *store.all();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].amount, Wei(9)) << "the oldest first";
+  EXPECT_EQ(all[1].chain, 137u);
+  EXPECT_EQ(all[1].provider, address(1));
+  EXPECT_EQ(all[1].hermes, address(2));
+  EXPECT_EQ(all[1].beneficiary, address(3));
+  EXPECT_EQ(all[1].channel, one.channel);
+  EXPECT_EQ(all[1].amount, Wei::max());
+  EXPECT_EQ(all[1].settled, Wei(5));
+  EXPECT_TRUE(all[1].r == one.r);
+  EXPECT_EQ(all[1].queue_id, "queue");
+  EXPECT_EQ(all[1].begun, at(7));
+  ASSERT_TRUE(store.remove(1, address(1), address(2), Wei(9)).ok());  // of another chain
+  EXPECT_EQ(store.all()->size(), 2u);
+  ASSERT_TRUE(store.remove(137, address(1), address(2), Wei(9)).ok());
+  all = *store.all();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].amount, Wei::max());
 }
 
 TEST(SettlementStore, APayoutWalletIsRemembered) {
