@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -115,14 +116,17 @@ struct SetDns {
 inline constexpr std::size_t kMaxDnsServers = 8;
 
 // What the device sends goes through an HTB, in which sessions have their classes (what it
-// receives: a rule, see SessionNetwork). Undo: the HTB is deleted, if it is one.
+// receives: a rule, see SessionNetwork): where the kernel has no SharedRate. Undo: the HTB is
+// deleted, if it is one.
 struct ShapeLink {
   std::string link;
   bool operator==(const ShapeLink& o) const { return link == o.link; }
 };
 
 // One rate for all sessions together in each direction, shared evenly among those that want some: a
-// device of kind ifb whose queue is an HTB. Undo: the device is deleted, and all queues with it.
+// device of kind ifb whose queue is an HTB. kNoRate: each session has its own limit only. Undo: the
+// device is deleted, and all queues with it.
+inline constexpr std::uint64_t kNoRate = std::numeric_limits<std::uint64_t>::max();
 struct SharedRate {
   std::string queue;
   std::uint64_t bytes_per_second = 0;

@@ -1,7 +1,6 @@
 #include "core/system/provider_plan.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace myst::core {
@@ -154,7 +153,9 @@ Result<Plan> plan_session(const SessionNetwork& session) {
                          session.dns_policy ? names.policy : "ACCEPT"}));
   plan.push_back(insert("filter", names.forward, {"-i", link, "-s", network, "-j", names.block}));
   const std::uint64_t limit = session.limit_bytes_per_second;
-  if (session.shared_rate.empty() && limit > 0) {
+  // A class tells networks apart by their third octet.
+  const bool has_class = prefix.length >= 24;
+  if (limit > 0 && (session.shared_rate.empty() || !has_class)) {
     // hashlimit counts in whole KB and wants a burst above what one second brings.
     const std::uint64_t rate = std::clamp<std::uint64_t>(limit / 1024, 1, kMaxRuleRate);
     const std::uint64_t burst = rate + 64;
@@ -164,9 +165,8 @@ Result<Plan> plan_session(const SessionNetwork& session) {
                 std::to_string(rate) + "kb/s", "--hashlimit-burst", std::to_string(burst) + "kb",
                 "--hashlimit-name", prefix.ip.to_string(), "-j", "DROP"}));
   }
-  if (prefix.length >= 24) {
-    constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
-    const std::uint64_t own = limit == 0 ? kNone : std::max<std::uint64_t>(limit, 1000);
+  if (has_class) {
+    const std::uint64_t own = limit == 0 ? kNoRate : std::max<std::uint64_t>(limit, 1000);
     if (!session.shared_rate.empty()) {
       plan.push_back(SessionRate{session.shared_rate, prefix, own, true});
     } else if (limit > 0) {

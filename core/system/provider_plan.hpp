@@ -54,7 +54,7 @@ struct ProviderLink {
   std::string link;
   std::uint32_t mtu_bytes = 0;
   bool limited = false;     // each session has a limit of its own
-  std::string shared_rate;  // not empty: the rate all share, which then holds these limits too
+  std::string shared_rate;  // the SharedRate, which holds the limits; empty: the kernel has none
 };
 Plan plan_provider_link(const ProviderLink& link);
 
@@ -67,8 +67,10 @@ struct SessionNetwork {
   std::uint16_t dns_port = 11253;     // where the DNS proxy listens
   std::optional<IpAddress> outbound;  // source address of what leaves; none: masquerade
   bool dns_policy = false;            // only destinations opened by plan_open_destination()
-  // 0: no limit. Each session has its own: to the consumer a class in the device's queue, from it a
-  // rule that drops what is too much (the reference shares one ifb0 among all sessions).
+  // 0: no limit. Each session has its own (the reference shares one ifb0 among all sessions): a
+  // class each direction in the shared rate. Without one: to the consumer a class in the device's
+  // queue, from it a rule that drops what is too much, which counts a super-packet as what one
+  // timer tick of the rate brings and so lets more through. Of a network wider than /24: the rule.
   std::uint64_t limit_bytes_per_second = 0;
   std::string shared_rate;  // as the link's
 };

@@ -1,6 +1,7 @@
 #include "platform/system/host_network.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -46,58 +47,37 @@ class Worker {
     base.protected_networks = options_.protected_networks;
     MYST_TRY_ASSIGN(const auto addresses, changes_.netlink().addresses());
     for (const LinkAddress& address : addresses) base.own_addresses.push_back(address.address.ip);
-    MYST_TRY(changes_.apply(kProviderLabel, core::plan_provider_base(base)));
-    if (options_.total_bytes_per_second > 0) share_rate();
-    return {};
-  }
-  // Better to serve without than not at all.
-  void share_rate() {
-    const std::string queue = "rate-" + changes_.chains().all_prefix;
-    const std::uint64_t rate = std::max<std::uint64_t>(options_.total_bytes_per_second, 1000);
-    const Status made = changes_.apply(kSharedRateLabel, {core::SharedRate{queue, rate}});
-    if (made.ok()) {
-      shared_rate_ = queue;
-      return;
-    }
-    log::warn(
-        "the kernel cannot share a rate among sessions (ifb, htb): each has its own limit only",
-        "why", made.error().what, "errno", made.error().detail);
+    return changes_.apply(kProviderLabel, core::plan_provider_base(base));
   }
 
-  core::Plan plan_link(const HostNetwork::ProviderLink& wanted) {
-    core::ProviderLink link;
-    link.chains = changes_.chains();
-    link.link = wanted.link;
-    link.mtu_bytes = wanted.mtu_bytes;
-    link.limited = wanted.limited;
-    link.shared_rate = shared_rate_;
-    return core::plan_provider_link(link);
-  }
   Status open_link(const HostNetwork::ProviderLink& wanted) {
-    return changes_.apply("provider link " + wanted.link, plan_link(wanted));
+    return apply_queued(link_label(wanted.link), wanted.link, wanted.limited,
+                        [this, &wanted](const std::string& queue) -> Result<core::Plan> {
+                          return plan_link(wanted, queue);
+                        });
   }
-  Status close_link(const std::string& link) { return changes_.undo("provider link " + link); }
+  Status close_link(const std::string& link) { return undo_queued(link_label(link)); }
 
   Status open_session(const HostNetwork::Session& session) {
-    core::SessionNetwork network;
-    network.chains = changes_.chains();
-    network.link = session.link;
-    network.address = session.address;
-    network.dns = session.address.ip;
-    network.dns_port = options_.dns_port;
-    network.outbound = options_.bind_address;
-    network.dns_policy = session.dns_policy;
-    network.limit_bytes_per_second = session.limit_bytes_per_second;
-    network.shared_rate = shared_rate_;
-    core::Plan plan;
-    if (session.own_link) {
-      plan = plan_link({session.link, 0, session.limit_bytes_per_second > 0});
+    const std::string label = session_label(session.network);
+    if (!session.own_link) {
+      const bool queued = std::any_of(queued_.begin(), queued_.end(), [&session](const auto& one) {
+        return one.second == session.link;
+      });
+      MYST_TRY_ASSIGN(const core::Plan plan, plan_session(session, queued ? rate_queue_ : ""));
+      return changes_.apply(label, plan);
     }
-    MYST_TRY_ASSIGN(const core::Plan of_session, core::plan_session(network));
-    plan.insert(plan.end(), of_session.begin(), of_session.end());
-    return changes_.apply(session_label(session.network), plan);
+    const bool limited = session.limit_bytes_per_second > 0;
+    return apply_queued(label, session.link, limited,
+                        [this, &session, limited](const std::string& queue) -> Result<core::Plan> {
+                          core::Plan plan = plan_link({session.link, 0, limited}, queue);
+                          MYST_TRY_ASSIGN(const core::Plan of_session,
+                                          plan_session(session, queue));
+                          plan.insert(plan.end(), of_session.begin(), of_session.end());
+                          return plan;
+                        });
   }
-  Status close_session(const IpPrefix& network) { return changes_.undo(session_label(network)); }
+  Status close_session(const IpPrefix& network) { return undo_queued(session_label(network)); }
 
   Status open_tunnel(const HostNetwork::Tunnel& tunnel) {
     if (tunnel.table != 0) return open_side_tunnel(tunnel);
@@ -233,8 +213,6 @@ class Worker {
     for (const std::string& label : std::exchange(opened_, {})) {
       keep_first(status, changes_.undo(label));
     }
-    shared_rate_.clear();
-    keep_first(status, changes_.undo(kSharedRateLabel));
     keep_first(status, changes_.undo(kProviderLabel));
     return status;
   }
@@ -264,6 +242,81 @@ class Worker {
   }
 
  private:
+  // --- The queue that holds the sessions' rates: there while a link's packets pass it.
+
+  core::Plan plan_link(const HostNetwork::ProviderLink& wanted, const std::string& queue) {
+    core::ProviderLink link;
+    link.chains = changes_.chains();
+    link.link = wanted.link;
+    link.mtu_bytes = wanted.mtu_bytes;
+    link.limited = wanted.limited;
+    link.shared_rate = queue;
+    return core::plan_provider_link(link);
+  }
+  Result<core::Plan> plan_session(const HostNetwork::Session& session, const std::string& queue) {
+    core::SessionNetwork network;
+    network.chains = changes_.chains();
+    network.link = session.link;
+    network.address = session.address;
+    network.dns = session.address.ip;
+    network.dns_port = options_.dns_port;
+    network.outbound = options_.bind_address;
+    network.dns_policy = session.dns_policy;
+    network.limit_bytes_per_second = session.limit_bytes_per_second;
+    network.shared_rate = queue;
+    return core::plan_session(network);
+  }
+
+  Status make_queue() {
+    if (!rate_queue_.empty()) return {};
+    const std::string queue = "rate-" + changes_.chains().all_prefix;
+    // Without a total the sessions have nothing to share, only limits of their own.
+    const std::uint64_t total = options_.total_bytes_per_second;
+    const std::uint64_t rate = total == 0 ? core::kNoRate : std::max<std::uint64_t>(total, 1000);
+    MYST_TRY(changes_.apply(kSharedRateLabel, {core::SharedRate{queue, rate}}));
+    rate_queue_ = queue;
+    return {};
+  }
+  Status drop_unused_queue() {
+    if (!queued_.empty() || rate_queue_.empty()) return {};
+    rate_queue_.clear();
+    return changes_.undo(kSharedRateLabel);
+  }
+
+  // A link, with the queue where rates want one and the kernel can, else without: better to serve
+  // so than not at all.
+  Status apply_queued(const std::string& label, const std::string& link, bool limited,
+                      const std::function<Result<core::Plan>(const std::string& queue)>& plan) {
+    const bool wanted = limited || options_.total_bytes_per_second > 0;
+    Status queued = wanted ? make_queue() : Status();
+    if (wanted && queued.ok()) {
+      MYST_TRY_ASSIGN(const core::Plan with_queue, plan(rate_queue_));
+      queued = changes_.apply(label, with_queue);
+      if (queued.ok()) {
+        queued_[label] = link;
+        return {};
+      }
+      (void)drop_unused_queue();
+    }
+    MYST_TRY_ASSIGN(const core::Plan without, plan(""));
+    MYST_TRY(changes_.apply(label, without));
+    if (!queued.ok() && !std::exchange(told_no_queue_, true)) {
+      log::warn(
+          "the kernel cannot queue what sessions send and receive (ifb, htb, clsact): they share "
+          "no "
+          "rate, and limits from the consumer are rules that let more through",
+          "why", queued.error().what, "errno", queued.error().detail);
+    }
+    return {};
+  }
+  Status undo_queued(const std::string& label) {
+    Status status = changes_.undo(label);
+    if (queued_.erase(label) > 0) keep_first(status, drop_unused_queue());
+    return status;
+  }
+
+  // ---
+
   static constexpr std::size_t kMaxOpened = 1024;  // full: the one not asked for longest is closed
 
   static void keep_first(Status& status, const Status& next) {
@@ -272,6 +325,7 @@ class Worker {
   static std::string session_label(const IpPrefix& network) {
     return "session " + network.to_string();
   }
+  static std::string link_label(const std::string& link) { return "provider link " + link; }
   static std::string retune_label(const std::string& link, unsigned times) {
     return "tunnel " + link + " " + std::to_string(times);
   }
@@ -319,7 +373,9 @@ class Worker {
 
   SystemChanges changes_;
   HostNetwork::Options options_;
-  std::string shared_rate_;                  // the device of it; empty: none
+  std::string rate_queue_;                     // device with the sessions' rates; empty: none
+  std::map<std::string, std::string> queued_;  // links whose packets pass it, by label
+  bool told_no_queue_ = false;
   std::set<std::string> links_;              // claimed: ours
   std::set<std::string> tunnels_;            // with the consumer's routes
   std::map<std::string, unsigned> retuned_;  // how often, by link

@@ -118,13 +118,29 @@ test_session_is_fast_to_open() {
   # The budget of a whole connect is 100 ms; a loaded machine gets some slack.
   [ "$worst" -le 150 ] || fail "opening a session took $worst ms"
 }
+# A device a session: the queue of their limits comes with the first and goes with the last.
 test_session_rate_is_limited() {
+  has_program iperf3 || { reason="needs iperf3"; return 77; }
+  ip link add mystprobe type ifb 2>/dev/null && ip link del mystprobe || { reason="needs ifb"; return 77; }
   serving "" 1000000 || return
-  serve_net w feed feed 203.0.113.7 81
-  local rate
-  rate=$(net c load 203.0.113.7 81 3000000)
+  local way rate
+  for way in "" -R; do
+    spawn server3 in_ns w iperf3 -s -p 5203 -1
+    wait_for 5 in_ns w sh -c 'ss -ltn | grep -q :5203' || { fail "no iperf3"; return 1; }
+    in_ns c iperf3 -J -c 203.0.113.7 -p 5203 -t 4 $way >"$work/flow.out" || { fail "traffic"; return 1; }
+    rate=$("$python" -c "import json, sys; print(int(json.load(open(sys.argv[1]))['end']['sum_received']['bits_per_second'] / 8))" "$work/flow.out")
+    echo "# limit of 1 MB/s ${way:-up}: $rate bytes a second"
+    [ "${rate:-0}" -gt 900000 ] && [ "$rate" -lt 1100000 ] || { fail "${way:-up}: $rate bytes a second"; return 1; }
+  done
+  tell claim myst4 || return
+  ip -n ${prefix}p tuntap add dev myst4 mode tun
+  tell session myst4 10.182.4.1/24 1000000 && tell end-session 10.182.3.0/24 || return
+  in_ns p tc class show dev rate-MYST | grep -q '1:104 ' || { fail "the other session has lost its class"; return 1; }
+  in_ns p tc class show dev rate-MYST | grep -q '1:103 ' && { fail "a class is left"; return 1; }
+  tell end-session 10.182.4.0/24 || return
+  in_ns p ip -o link | grep -q ' rate-' && { fail "the queue is left"; return 1; }
+  is "$(in_ns p tc qdisc | grep -c clsact)" 0 "redirections are left" || return
   end_node
-  [ "${rate:-0}" -gt 300000 ] && [ "$rate" -lt 1300000 ] || fail "$rate bytes a second"
 }
 # Two sessions behind a rate of both: the one with four flows gets as much as the one with one, and
 # who is alone gets all; each direction.

@@ -141,31 +141,80 @@ test_a_session_ends_while_others_run() {
   in_ns p iptables -D FORWARD -i mystp0 -j LOG
   end_provider
 }
+needs_ifb() { ip link add mystprobe type ifb 2>/dev/null && ip link del mystprobe || { reason="needs ifb"; return 77; }; }
+about() {  # <i> <bytes a second> <which>: what session i got is that, within 10 %
+  [ $((10 * $(rate_of $1))) -gt $((9 * $2)) ] && [ $((10 * $(rate_of $1))) -lt $((11 * $2)) ] || fail "session $1 $3: $(rate_of $1) bytes a second"
+}
+classes() { in_ns p tc class show dev "$1" | grep -c '^class htb'; }
+queue() { links | cut -d' ' -f2 | grep '^rate-'; }
 test_a_session_limit_is_its_own() {
+  needs_ifb || return
   network || return
   local -x MYST_LIMIT=1000000
   all_sessions || return
-  local i way most
+  local way
   for way in "" -R; do
-    # The rule that drops what is too much from a consumer counts a super-packet as a few of its parts.
-    [ -n "$way" ] && most=1200000 || most=2200000
     # The second one with many flows: they share what is its own.
     flow 1 4 $way && flow 2 4 -P 4 $way || return
     wait "$flow1" && wait "$flow2" || { fail "traffic"; return 1; }
     echo "# limit of 1 MB/s ${way:-up}: $(rate_of 1) and $(rate_of 2) bytes a second"
-    for i in 1 2; do
-      [ "$(rate_of $i)" -gt 500000 ] && [ "$(rate_of $i)" -lt $most ] || { fail "session $i ${way:-up}: $(rate_of $i) bytes a second"; return 1; }
-    done
+    about 1 1000000 "${way:-up}" && about 2 1000000 "${way:-up}" || return
   done
-  is "$(in_ns p tc class show dev mystp0 | grep -c '^class htb')" 3 || return
+  is "$(rules | grep -c hashlimit)" 0 "rules beside the classes" || return
+  # Two of all sessions, two of each.
+  is "$(queue)" rate-MYST && is "$(classes rate-MYST)" 8 || return
   tell close 2 || return
-  is "$(in_ns p tc class show dev mystp0 | grep -c '^class htb')" 2 || return
-  flow 1 3 -R || return
-  wait "$flow1" && [ "$(rate_of 1)" -gt 500000 ] || { fail "alone: $(rate_of 1) bytes a second"; return 1; }
+  is "$(classes rate-MYST)" 6 || return
+  flow 1 4 -R || return
+  wait "$flow1" && about 1 1000000 "alone" || return
   end_provider
 }
+test_a_session_limit_holds_below_a_shared_rate() {
+  needs_ifb || return
+  network || return
+  local -x MYST_LIMIT=1000000 MYST_TOTAL_RATE=3000000
+  all_sessions || return
+  local i way
+  for way in "" -R; do
+    flow 1 4 $way && flow 2 4 -P 4 $way || return
+    wait "$flow1" && wait "$flow2" || { fail "traffic"; return 1; }
+    echo "# limit of 1 MB/s, 3 MB/s together, ${way:-up}: $(rate_of 1) and $(rate_of 2) bytes a second"
+    about 1 1000000 "${way:-up}" && about 2 1000000 "${way:-up}" || return
+  done
+  end_provider || return
+  # Less than the limits together: equal parts of that.
+  network || return
+  MYST_TOTAL_RATE=1500000
+  all_sessions || return
+  for way in "" -R; do
+    flow 1 4 $way && flow 2 4 -P 4 $way && flow 3 4 $way || return
+    wait "$flow1" && wait "$flow2" && wait "$flow3" || { fail "traffic"; return 1; }
+    echo "# 1.5 MB/s together ${way:-up}: $(rate_of 1), $(rate_of 2) and $(rate_of 3) bytes a second"
+    for i in 1 2 3; do
+      [ "$(rate_of $i)" -gt 350000 ] && [ "$(rate_of $i)" -lt 650000 ] || { fail "session $i ${way:-up}: $(rate_of $i)"; return 1; }
+    done
+  done
+  end_provider
+}
+# Where there can be no queue of all sessions (here its name is taken): the device's own queue, and a
+# rule for the way from the consumer, which counts a super-packet as a few of its parts.
+test_limits_hold_roughly_without_a_queue_of_all() {
+  network || return
+  ip -n ${prefix}p link add rate-MYST type bridge || { reason="needs bridge"; return 77; }
+  local -x MYST_LIMIT=1000000
+  provider && session 1 || return
+  is "$(classes mystp0)" 1 && is "$(rules | grep -c hashlimit)" 1 || return
+  grep -q 'cannot queue what sessions send' "$work/node.err" || { fail "not a word in the log: $(cat "$work/node.err")"; return 1; }
+  flow 1 4 || return
+  wait "$flow1" && [ "$(rate_of 1)" -gt 500000 ] && [ "$(rate_of 1)" -lt 2200000 ] || { fail "up: $(rate_of 1)"; return 1; }
+  echo "# limit of 1 MB/s by a rule, up: $(rate_of 1) bytes a second"
+  flow 1 4 -R || return
+  wait "$flow1" && about 1 1000000 -R || return
+  echo quit >&8; wait_line 10 node ended || { fail "no end"; return 1; }
+  is "$(rules)" "" "rules are left" && is "$(links | cut -d' ' -f2)" rate-MYST "the device of somebody else"
+}
 test_sessions_on_one_link_share_a_rate() {
-  ip link add mystprobe type ifb 2>/dev/null && ip link del mystprobe || { reason="needs ifb"; return 77; }
+  needs_ifb || return
   network || return
   local -x MYST_TOTAL_RATE=3000000
   all_sessions || return
@@ -191,6 +240,20 @@ test_killed_provider_leaves_nothing_for_long() {
   exec 8>&-
   provider || return
   is "$(rules | grep -c -F 10.182.)" 0 "rules of the last run" || return
+  is "$(links | cut -d' ' -f2)" mystp0 || return
+  end_provider
+}
+test_killed_provider_leaves_no_queue_of_limits() {
+  needs_ifb || return
+  network || return
+  local -x MYST_LIMIT=1000000
+  all_sessions || return
+  is "$(queue)" rate-MYST || return
+  end_process "$node" KILL
+  is "$(queue)" rate-MYST "what outlives its maker" || return
+  exec 8>&-
+  unset MYST_LIMIT
+  provider || return
   is "$(links | cut -d' ' -f2)" mystp0 || return
   end_provider
 }

@@ -26,6 +26,7 @@ std::vector<Change> one_of_each() {
       SetDns{"myst0", {ip("10.182.3.1"), ip("2606:4700:4700::1111")}, {"lan", "example.org"}},
       ShapeLink{"myst0"},
       SharedRate{"rate-MYST", 12'500'000},
+      SharedRate{"rate-MYST", kNoRate},
       JoinSharedRate{"myst3", "rate-MYST"},
       SessionRate{"rate-MYST", prefix("10.182.3.0/24"), 6'400'000, true},
       SessionRate{"mystp0", prefix("10.182.3.0/24"), 6'400'000, false},

@@ -48,7 +48,7 @@ TEST(ProviderPlan, SessionRulesInOneRun) {
   EXPECT_TRUE(plan->back() == Change(AddAddress{"mystp0", prefix("10.182.3.1/24")}));
 }
 
-TEST(ProviderPlan, ALimitIsTheSessionsOwnOrHeldByTheRateAllShare) {
+TEST(ProviderPlan, ALimitIsHeldByTheSharedRateOrWithoutOneByTheLinkAndARule) {
   const auto rates = [](const SessionNetwork& wanted) {
     std::vector<std::string> out;
     ProviderLink link;
@@ -82,6 +82,8 @@ TEST(ProviderPlan, ALimitIsTheSessionsOwnOrHeldByTheRateAllShare) {
                                   "session-rate rate-MYST 10.182.3.0/24 18446744073709551615 1"}));
   wanted.address = prefix("10.182.0.1/16");  // more than one class can tell apart
   EXPECT_EQ(rates(wanted), Texts{"redirect mystp0 rate-MYST"});
+  wanted.limit_bytes_per_second = 1'000'000;
+  EXPECT_EQ(rates(wanted), (Texts{"redirect mystp0 rate-MYST", "rule"}));
 }
 
 TEST(ProviderPlan, UndoDeletesSessionRulesInReverse) {
