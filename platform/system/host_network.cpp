@@ -287,6 +287,7 @@ class Worker {
   // so than not at all.
   Status apply_queued(const std::string& label, const std::string& link, bool limited,
                       const std::function<Result<core::Plan>(const std::string& queue)>& plan) {
+    MYST_TRY_ASSIGN(const core::Plan without, plan(""));
     const bool wanted = limited || options_.total_bytes_per_second > 0;
     Status queued = wanted ? make_queue() : Status();
     if (wanted && queued.ok()) {
@@ -298,13 +299,11 @@ class Worker {
       }
       (void)drop_unused_queue();
     }
-    MYST_TRY_ASSIGN(const core::Plan without, plan(""));
     MYST_TRY(changes_.apply(label, without));
     if (!queued.ok() && !std::exchange(told_no_queue_, true)) {
       log::warn(
-          "the kernel cannot queue what sessions send and receive (ifb, htb, clsact): they share "
-          "no "
-          "rate, and limits from the consumer are rules that let more through",
+          "the kernel cannot queue what sessions send (ifb, htb, clsact): no rate of all together, "
+          "and their limits from consumers are rules that let more through",
           "why", queued.error().what, "errno", queued.error().detail);
     }
     return {};

@@ -12,10 +12,12 @@ wait_for() { local left=$(($1 * 10)); shift; until "$@" >/dev/null 2>&1; do left
 units() { test_drivers_wireguard --gtest_filter='Kernel*' --gtest_color=no; }
 
 # A limited session's flows wait in an fq_codel inside its class: a ping beside a download at the
-# limit is far faster than through one queue, and the end of the session takes both away.
+# limit is far faster than through one queue; the limit is exact both ways, and the end of the session
+# takes all of it away.
 queue_ms() { ip netns exec peer ping -q -i 0.1 -c 40 -W 5 10.182.3.1 | sed -nE 's#.*= [0-9.]+/([0-9]+)[0-9.]*/.*#\1#p'; }
+received_kbits() { sed -nE 's#.* ([0-9]+)(\.[0-9]*)? Kbits/sec .*receiver.*#\1#p' | tail -n 1; }
 shaping() {
-  local holder fair one
+  local holder fair one down up rate
   ip netns add peer
   ip link add myst0 type veth peer name there netns peer
   ip addr add 10.182.3.1/24 dev myst0; ip link set myst0 up
@@ -23,23 +25,29 @@ shaping() {
   mkfifo /tmp/hold; sleep 1000 >/tmp/hold & 
   netns_system_changes_tool /tmp run limit </tmp/hold >/tmp/tool 2>&1 & holder=$!
   wait_for 20 grep -q applied /tmp/tool || { not_ok fq_codel_inside_the_limit "$(cat /tmp/tool)"; return; }
-  tc qdisc show dev myst0
-  tc qdisc show dev myst0 | grep -q '^qdisc htb .* root' && tc qdisc show dev myst0 | grep -q '^qdisc fq_codel .* parent' ||
-    not_ok fq_codel_inside_the_limit "$(tc qdisc show dev myst0)"
+  tc qdisc show dev rate-MYST
+  tc qdisc show dev rate-MYST | grep -q '^qdisc htb .* root' && tc qdisc show dev rate-MYST | grep -q '^qdisc fq_codel .* parent' ||
+    not_ok fq_codel_inside_the_limit "$(tc qdisc show dev rate-MYST)"
   ip netns exec peer iperf3 -s >/dev/null 2>&1 &
   wait_for 20 ip netns exec peer sh -c 'netstat -ltn | grep -q 5201'
   iperf3 -c 10.182.3.2 -t 8 -P 4 >/tmp/iperf 2>&1 & 
   sleep 2; fair=$(queue_ms); wait $!
-  tc qdisc replace dev myst0 parent "$(tc qdisc show dev myst0 | sed -nE 's/^qdisc fq_codel .* parent ([^ ]+) .*/\1/p')" bfifo limit 100000
+  down=$(iperf3 -c 10.182.3.2 -t 4 -f k | received_kbits); up=$(iperf3 -c 10.182.3.2 -t 4 -f k -R | received_kbits)
+  echo "# limit of 8,000 kbit/s: $down to the consumer, $up from it"
+  for rate in "$down" "$up"; do
+    [ "${rate:-0}" -gt 7200 ] && [ "$rate" -lt 8800 ] || { not_ok limit_is_exact "$down to the consumer, $up from it"; rate=""; break; }
+  done
+  [ -z "$rate" ] || ok limit_is_exact
+  tc qdisc replace dev rate-MYST parent 1:103 bfifo limit 100000
   iperf3 -c 10.182.3.2 -t 8 -P 4 >/tmp/iperf2 2>&1 & 
   sleep 2; one=$(queue_ms); wait $!
   grep receiver /tmp/iperf | tail -n 1
   echo "# ping beside four downloads at the limit: $fair ms with fq_codel, $one ms with one queue"
   if [ -n "$fair" ] && [ -n "$one" ] && [ $((fair * 2)) -lt "$one" ]; then ok fq_codel_keeps_a_ping_short; else not_ok fq_codel_keeps_a_ping_short "$fair ms, $one ms with one queue"; fi
-  tc -s qdisc show dev myst0 | head -n 3
+  tc -s qdisc show dev rate-MYST | head -n 3
   kill -TERM %1 2>/dev/null; kill $(pidof sleep) 2>/dev/null
   wait_for 20 grep -q '^steps' /tmp/tool || kill $holder
-  if tc qdisc show dev myst0 | grep -qE 'htb|fq_codel .*parent'; then not_ok fq_codel_goes_with_the_limit "$(tc qdisc show dev myst0)"; else ok fq_codel_goes_with_the_limit; fi
+  if tc qdisc show | grep -qE 'htb|clsact|fq_codel .*parent'; then not_ok fq_codel_goes_with_the_limit "$(tc qdisc show)"; else ok fq_codel_goes_with_the_limit; fi
 }
 
 # A daemon's first start measures both backends, keeps the figures and says them; the second believes the

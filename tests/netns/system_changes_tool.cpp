@@ -112,8 +112,9 @@ core::Plan plan_of(const std::string& name, const core::ChainNames& chains) {
     add(*core::plan_session(session));
   }
   if (name == "limit") {
-    plan.push_back(core::ShapeLink{"myst0"});
-    plan.push_back(core::SessionRate{"myst0", prefix("10.182.3.0/24"), 1'000'000, false});
+    plan.push_back(core::SharedRate{"rate-MYST", core::kNoRate});
+    plan.push_back(core::JoinSharedRate{"myst0", "rate-MYST"});
+    plan.push_back(core::SessionRate{"rate-MYST", prefix("10.182.3.0/24"), 1'000'000, true});
   }
   if (name == "kill-switch" || name == "all") {
     core::KillSwitch wanted;
