@@ -187,7 +187,7 @@ test_a_session_limit_holds_below_a_shared_rate() {
   MYST_TOTAL_RATE=1500000
   all_sessions || return
   for way in "" -R; do
-    flow 1 4 $way && flow 2 4 -P 4 $way && flow 3 4 $way || return
+    flow 1 5 -O 1 $way && flow 2 5 -O 1 -P 4 $way && flow 3 5 -O 1 $way || return
     wait "$flow1" && wait "$flow2" && wait "$flow3" || { fail "traffic"; return 1; }
     echo "# 1.5 MB/s together ${way:-up}: $(rate_of 1), $(rate_of 2) and $(rate_of 3) bytes a second"
     for i in 1 2 3; do
