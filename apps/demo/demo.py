@@ -105,7 +105,7 @@ def fetch(what, url):
     return page
 
 
-def start_network(with_chain):
+def start_network(with_chain, make_money=None):
     """(consumer, provider, its money or None)"""
     begin = time.monotonic()
     network.up()
@@ -115,7 +115,7 @@ def start_network(with_chain):
         return start_nodes(), discover(), None
     import paid
     begin = time.monotonic()
-    money = paid.Paid()
+    money = (make_money or paid.Paid)()
     stage('chain started, contracts deployed', begin)
     hurry.extend(paid.HURRY)
     start_back_ends(*money.hub_flags)

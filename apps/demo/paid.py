@@ -27,11 +27,11 @@ def myst(wei):
 
 
 class Paid:
-    def __init__(self):
+    def __init__(self, hermes_url=HUB_URL):
         chain.start()
         keys = {name: chain.new_key(name) for name in ('hermes', 'transactor')}
         self.bank = chain.rpc('eth_accounts')[0]
-        self.money = chain.Money(chain.contracts(f'--hermes=operator-key-file={keys["hermes"]},url={HUB_URL}',
+        self.money = chain.Money(chain.contracts(f'--hermes=operator-key-file={keys["hermes"]},url={hermes_url}',
                                                  f'--mint={self.bank}=100', f'--out={STATE}/chain.json'))
         self.hub_flags = [f'--contracts={STATE}/chain.json', f'--hermes-key={keys["hermes"]}', f'--transactor-key={keys["transactor"]}',
                           f'--registration-fee={REGISTRATION_FEE}', f'--settlement-fee={SETTLEMENT_FEE}',

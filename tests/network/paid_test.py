@@ -26,14 +26,14 @@ money = None
 identities = session_test.identities
 
 
-def start():
+def start(make_money=None):
     global money
     if platform.machine() != 'x86_64':
         return
     end()
     os.makedirs(DISK)
     sh('mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', DISK)   # a disk that a test can fill
-    identities['consumer'], identities['provider'], money = demo.start_network(with_chain=True)
+    identities['consumer'], identities['provider'], money = demo.start_network(with_chain=True, make_money=make_money)
 
 
 def end():
