@@ -25,6 +25,7 @@
 #include "platform/loop/signal_watcher.hpp"
 #include "platform/system/random.hpp"
 #include "tests/interop/this_host.hpp"
+#include "tests/interop/twisted_channel.hpp"
 #include "tests/support/scripted_node.hpp"
 #include "tests/support/vectors.hpp"
 
@@ -384,6 +385,7 @@ int main(int argc, char** argv) {
   text << file.rdbuf();
   const auto setup = json::Document::parse(text.str());
   if (!setup.ok()) die("the setup is no JSON");
+  twist_channels(setup->root()["twist"]);
   platform::Loop loop;
   const std::string role = argv[1];
   if (role == "probe") return probe(loop, setup->root(), argv[3]);

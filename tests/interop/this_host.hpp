@@ -3,7 +3,8 @@
 // peer that cheats. The setup's "twist" says how: {"promised": "wei"}, what the identity promised
 // before;
 // {"payments": N}, so many leave and no more; {"inflate": K}, times what was really transferred;
-// {"jump": BYTES}, and so much more, as soon as anything was.
+// {"jump": BYTES}, and so much more, as soon as anything was. What it says on its channel:
+// twisted_channel.hpp.
 #pragma once
 
 #include <cstdio>
