@@ -68,6 +68,7 @@ Status MoneyStore::put(Role role, const core::PaymentRecord& record) {
   if (before && record.total < before->total) {
     return Error{Errc::Rejected, 0, "the total of an agreement never shrinks"};
   }
+  if (!before) MYST_TRY(forget_old(record.updated));
   MYST_TRY_ASSIGN(Statement insert, database_.prepare("INSERT OR REPLACE INTO agreements VALUES"
                                                       "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"));
   const ByteArray<32> id = record.agreement.to_word();
@@ -82,6 +83,30 @@ Status MoneyStore::put(Role role, const core::PaymentRecord& record) {
       .bind(8, record.r.bytes())
       .bind(9, to_ms(record.updated));
   return insert.run();
+}
+
+// Agreements have a session each: without this the table grows with them for ever. In the
+// transaction of a new one, so it costs no write of its own, and nothing where there is nothing
+// new.
+Status MoneyStore::forget_old(WallTime now) {
+  MYST_TRY_ASSIGN(
+      Statement forget,
+      database_.prepare(
+          "DELETE FROM agreements WHERE (role, agreement, provider) IN ("
+          " SELECT a.role, a.agreement, a.provider FROM agreements a WHERE a.updated < ?1"
+          // Provider: not exchanged.
+          " AND NOT (a.role = 0 AND EXISTS(SELECT 1 FROM claims c"
+          "  WHERE c.provider = a.provider AND c.agreement = a.agreement))"
+          // To ourselves: the latest, and those of withdrawals.
+          " AND NOT (a.role = 1 AND a.provider = a.consumer AND (NOT EXISTS(SELECT 1"
+          "  FROM agreements n WHERE n.role = 1 AND n.provider = a.provider"
+          "  AND n.consumer = a.provider AND n.updated > a.updated) OR EXISTS(SELECT 1"
+          "  FROM withdrawals w WHERE w.identity = a.provider AND w.agreement = a.agreement)))"
+          " AND NOT EXISTS(SELECT 1 FROM sessions s WHERE s.id = a.session"
+          "  AND s.direction = a.role AND s.status = 0)"
+          " ORDER BY a.updated LIMIT ?2)"));
+  const auto oldest = now - std::chrono::duration_cast<WallTime::duration>(kKeepAgreements);
+  return forget.bind(1, to_ms(oldest)).bind(2, kForgetAtOnce).run();
 }
 
 Status MoneyStore::put_grand_total(std::uint64_t chain, const Address& identity,
@@ -139,6 +164,13 @@ Status MoneyStore::put_invoice(const core::InvoiceRecord& record) {
                                     " ORDER BY created DESC LIMIT ?3)"));
   trim.bind(1, ByteSpan(record.provider.bytes())).bind(2, ByteSpan(id)).bind(3, kMaxOpenInvoices);
   MYST_TRY(trim.run());
+  // What was never paid in so long a time was not paid: no promise asks for its R.
+  MYST_TRY_ASSIGN(Statement forget,
+                  database_.prepare("DELETE FROM invoices WHERE hashlock IN (SELECT hashlock FROM"
+                                    " invoices WHERE created < ?1 ORDER BY created LIMIT ?2)"));
+  const auto oldest =
+      record.created - std::chrono::duration_cast<WallTime::duration>(kKeepAgreements);
+  MYST_TRY(forget.bind(1, to_ms(oldest)).bind(2, kForgetAtOnce).run());
   return transaction.commit();
 }
 

@@ -2,6 +2,7 @@
 // when it returns success; only then may the message that depends on it leave.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,6 +35,7 @@ class MoneyStore {
   // Provider: an accepted payment; the agreement's open invoices are settled by it, and what it is
   // worth is a claim (PromiseStore) from then on. Rejected: the agreement's total would shrink.
   Status put_accepted(const core::PaymentRecord& record);
+  // What a payment was that is not forgotten yet; see kKeepAgreements.
   Result<std::optional<core::PaymentRecord>> payment(Role role, const U256& agreement,
                                                      const Address& provider);
   // The latest payment of an identity to itself (a withdrawal).
@@ -44,11 +46,21 @@ class MoneyStore {
   Result<std::uint64_t> open_invoices(const Address& provider, const U256& agreement);
 
   static constexpr std::int64_t kMaxOpenInvoices = 32;
+  // So long an agreement is kept after its last payment; then it goes with the next agreement that
+  // begins, a few at a time, unless something rests on it:
+  //   - a payment that Hermes has not exchanged yet (a claim): its message and R are here only;
+  //   - the latest payment of an identity to itself, and one a withdrawal goes on with;
+  //   - a session that is not over.
+  // What it amounted to is in the session history, in Hermes' promise and in the grand total.
+  // Invoices that were not paid go after the same time.
+  static constexpr std::chrono::hours kKeepAgreements{24 * 30};
+  static constexpr std::int64_t kForgetAtOnce = 16;
 
  private:
   Status put_grand_total(std::uint64_t chain, const Address& identity, const Address& hermes,
                          const Wei& amount);
   Status put(Role role, const core::PaymentRecord& record);
+  Status forget_old(WallTime now);
   Database& database_;
 };
 

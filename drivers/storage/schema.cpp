@@ -75,6 +75,9 @@ const std::vector<const char*>& migrations() {
       " settled BLOB NOT NULL, beneficiary BLOB NOT NULL, channel BLOB NOT NULL, r BLOB NOT NULL,"
       " queue TEXT NOT NULL, begun INTEGER NOT NULL,"
       " PRIMARY KEY(chain, identity, hermes, amount)) WITHOUT ROWID;",
+      // The oldest are found by them: see MoneyStore::kKeepAgreements.
+      "CREATE INDEX agreements_updated ON agreements(updated);"
+      "CREATE INDEX invoices_created ON invoices(created);",
   };
   return steps;
 }
