@@ -181,7 +181,7 @@ void Connection::create_session(Now now) {
   payer.payment = context_.config.payment;
   payer.provider = record_.provider;
   payer.hermes = record_.hermes;
-  payer.price = payment::Price{price.per_hour, price.per_gib};
+  payer.price = price;
   payer_.emplace(payer, signer_, context_.totals, now);
   price_watch_ = PriceWatch{price, now.instant + context_.config.price_check_interval};
 

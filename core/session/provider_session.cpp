@@ -67,9 +67,8 @@ void ProviderSession::start(Now now) {
 }
 
 void ProviderSession::allowed(Now now) {
-  const core::Price offer{setup_.price.per_hour, setup_.price.per_gib};
   if (!context_.config.payment.accept_any_price &&
-      !context_.prices.accepts(offer, setup_.record.provider_country, setup_.ip_type,
+      !context_.prices.accepts(setup_.price, setup_.record.provider_country, setup_.ip_type,
                                setup_.record.service_type)) {
     return close(now, "consumer asks for a price that is not valid");
   }
