@@ -60,8 +60,17 @@ def kill(name, space, number=signal.SIGKILL):
     killed = [pid for where, pid in pids(name) if where == space]
     for pid in killed:
         os.kill(pid, number)
-    wait_for(f'{name} is gone', lambda: not [pid for where, pid in pids(name) if where == space])
+    wait_for(f'{name} is gone', lambda: all(ended(pid) for pid in killed))
     return killed
+
+
+def ended(pid):
+    """It holds no file any more: a process loses its name before its locks."""
+    try:
+        with open(f'/proc/{pid}/stat') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] in 'ZX' and len(os.listdir(f'/proc/{pid}/task')) <= 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def start_nats():
