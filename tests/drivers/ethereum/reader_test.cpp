@@ -70,7 +70,7 @@ TEST_F(ReaderTest, CallsOfOneTurnShareARequest) {
       ++answers;
     });
   }
-  ASSERT_TRUE(loop_.run_until([&] { return answers == 5; }, seconds{5}));
+  ASSERT_TRUE(loop_.run_until([&] { return answers == 5; }, seconds{20}));
   EXPECT_EQ(server.requests(), 1u);
 }
 
@@ -185,7 +185,7 @@ TEST_F(ReaderTest, NobodyIsCalledAfterTheClientIsGone) {
   Reader reader(*client_);
   bool called = false;
   reader.registry_nonce(kRegistry, [&](const Result<U256>&) { called = true; });
-  ASSERT_TRUE(loop_.run_until([&] { return server.requests() == 1; }, seconds{5}));
+  ASSERT_TRUE(loop_.run_until([&] { return server.requests() == 1; }, seconds{20}));
   client_.reset();
   (void)loop_.run_until([] { return false; }, milliseconds{20});
   EXPECT_FALSE(called);
@@ -200,9 +200,9 @@ TEST_F(ReaderTest, ReconnectRepeatsWhatWasUnderWay) {
   Reader reader(*client_);
   std::optional<Result<U256>> answer;
   reader.registry_nonce(kRegistry, [&](const Result<U256>& nonce) { answer = nonce; });
-  ASSERT_TRUE(loop_.run_until([&] { return server.requests() == 1; }, seconds{5}));
+  ASSERT_TRUE(loop_.run_until([&] { return server.requests() == 1; }, seconds{20}));
   client_->reconnect();
-  ASSERT_TRUE(loop_.run_until([&] { return answer.has_value(); }, seconds{5}));
+  ASSERT_TRUE(loop_.run_until([&] { return answer.has_value(); }, seconds{20}));
   ASSERT_TRUE(answer->ok());
   EXPECT_EQ(**answer, U256(9));
 }

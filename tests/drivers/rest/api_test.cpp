@@ -568,17 +568,17 @@ TEST_F(ApiTest, EventsComeAtOnceAndAfterChanges) {
   EXPECT_NE(got->chunks[0].find("\"type\":\"state-change\"}\n\n"), std::string::npos);
   ASSERT_TRUE(node_.state_watcher);
   for (int i = 0; i < 100; ++i) node_.state_watcher();
-  EXPECT_TRUE(loop_.run_until([&] { return got->chunks.size() == 2; }, std::chrono::seconds{5}));
+  EXPECT_TRUE(loop_.run_until([&] { return got->chunks.size() == 2; }, std::chrono::seconds{20}));
   // A client without room misses a message and gets the newest state later.
   got->room = false;
   node_.state_watcher();
   (void)loop_.run_until([] { return false; }, std::chrono::milliseconds{250});
   EXPECT_EQ(got->chunks.size(), 2u);
   got->room = true;
-  EXPECT_TRUE(loop_.run_until([&] { return got->chunks.size() == 3; }, std::chrono::seconds{5}));
+  EXPECT_TRUE(loop_.run_until([&] { return got->chunks.size() == 3; }, std::chrono::seconds{20}));
   got->gone = true;
   node_.state_watcher();
-  EXPECT_TRUE(loop_.run_until([&] { return !node_.state_watcher; }, std::chrono::seconds{5}));
+  EXPECT_TRUE(loop_.run_until([&] { return !node_.state_watcher; }, std::chrono::seconds{20}));
   EXPECT_EQ(api_.events().clients(), 0u);
 }
 

@@ -98,7 +98,7 @@ TEST_F(ServerTest, DeepAndBrokenJsonIsRefused) {
 
 TEST_F(ServerTest, StopIsAnsweredBeforeTheNodeStops) {
   EXPECT_EQ(ask("POST", "/stop").status, 202);
-  EXPECT_TRUE(loop_.run_until([&] { return node_.stops == 1; }, seconds{5}));
+  EXPECT_TRUE(loop_.run_until([&] { return node_.stops == 1; }, seconds{20}));
 }
 
 TEST_F(ServerTest, AConnectWaitsAndItsClientMayLeave) {
@@ -109,7 +109,7 @@ TEST_F(ServerTest, AConnectWaitsAndItsClientMayLeave) {
   call.body = R"({"consumer_id":"0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a"})";
   const auto id = client_.send(std::move(call), [](Result<platform::HttpResponse>) {});
   ASSERT_TRUE(
-      loop_.run_until([&] { return static_cast<bool>(node_.pending_connect); }, seconds{5}));
+      loop_.run_until([&] { return static_cast<bool>(node_.pending_connect); }, seconds{20}));
   client_.cancel(id);
   EXPECT_EQ(ask("GET", "/healthcheck").status, 200);
   node_.pending_connect(ConnectionInfo{});  // goes nowhere, harms nothing
@@ -129,12 +129,12 @@ TEST_F(ServerTest, EventStreamEndsWithTheApi) {
   std::optional<Result<platform::HttpResponse>> got;
   (void)client_.get(url("/events/state"),
                     [&](Result<platform::HttpResponse> result) { got.emplace(std::move(result)); });
-  ASSERT_TRUE(loop_.run_until([&] { return api_.events().clients() == 1; }, seconds{5}));
+  ASSERT_TRUE(loop_.run_until([&] { return api_.events().clients() == 1; }, seconds{20}));
   (void)loop_.run_until([] { return false; }, std::chrono::milliseconds{50});
   node_.state_watcher();
   (void)loop_.run_until([] { return false; }, std::chrono::milliseconds{300});
   api_.stop();
-  ASSERT_TRUE(loop_.run_until([&] { return got.has_value(); }, seconds{5}));
+  ASSERT_TRUE(loop_.run_until([&] { return got.has_value(); }, seconds{20}));
   ASSERT_TRUE(got->ok()) << got->error().what;
   EXPECT_EQ((**got).headers.get("Content-Type"), "text/event-stream");
   EXPECT_EQ((**got).headers.get("Cache-Control"), "no-cache,no-transform");
