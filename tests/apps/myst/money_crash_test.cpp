@@ -296,6 +296,17 @@ class Life {
   Result<Outcome> execute(StoreSettlement& a) {
     return stored(provider_->settlements.put(a.record));
   }
+  Result<Outcome> execute(StoreOpenSettlement& a) {
+    return stored(provider_->open_settlements.put(a.settlement));
+  }
+  Result<Outcome> execute(EndOpenSettlement& a) {
+    return stored(provider_->open_settlements.remove(a.chain, a.provider, a.hermes, a.amount));
+  }
+  Result<Outcome> execute(LoadOpenSettlements&) {
+    auto all = provider_->open_settlements.all();
+    if (!all.ok()) return all.error();
+    return Outcome(std::move(*all));
+  }
   Result<Outcome> execute(LoadPayoutWallet&) { return Outcome(Address()); }
   template <typename Action>
   Result<Outcome> execute(Action&) {
@@ -353,6 +364,9 @@ TEST(MoneyCrash, NothingIsLostOrPaidTwiceWhereverTheProcessIsKilled) {
       const auto history = storage::SettlementStore(*mine).list({}, 10, 0);
       ASSERT_TRUE(history.ok());
       EXPECT_EQ(history->total, world->transactions);
+      const auto open = storage::OpenSettlementStore(*mine).all();
+      ASSERT_TRUE(open.ok());
+      EXPECT_TRUE(open->empty()) << "a settlement that is over is still followed";
     }
     {
       auto ledger = storage::HermesLedger::open(name + "/hermes.db");
