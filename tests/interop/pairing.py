@@ -200,7 +200,8 @@ class Pairing:
 
     def statistics_agree(self):
         """Of the session with the transfer. A busy machine's receiver drops datagrams that its sender has
-        counted: then small transfers in a session of their own have to agree."""
+        counted, and a consumer of an older release does not read the counters once more at the end: then
+        small transfers in a session of their own have to agree, when it had time to read them."""
         try:
             return self.same_statistics()
         except Failed as problem:
@@ -208,10 +209,11 @@ class Pairing:
                 self.connected()
             for _ in range(60):   # no burst fills a receiver's socket, which takes some 90 packets
                 sh(*inside('consumer', 'curl', '-sS', '-m', '20', '-o', '/dev/null', f'http://{WEB}/bytes/50000'), timeout=30)
+            time.sleep(3)
             self.consumer.get('DELETE', '/connection')
             self.not_connected(10)
             wait_for('the provider to end the session', lambda: not self.live_sessions(), 15)
-            return f'{self.same_statistics(newest=True)}; with datagrams lost under load: {problem}'
+            return f'{self.same_statistics(newest=True)}; in a session of its own, since: {problem}'
 
     def same_statistics(self, newest=False):
         rows = []
@@ -227,7 +229,8 @@ class Pairing:
             # What was lost between the two was counted by its sender only.
             if abs(ours[field] - theirs[field]) > max(ours[field], theirs[field]) // 20 + 20000:
                 raise Failed(f'{field}: consumer {ours[field]}, provider {theirs[field]}')
-        if abs(ours['duration'] - theirs['duration']) > 5:
+        # The consumer's begins with its dial, which may take a second try.
+        if not -5 <= ours['duration'] - theirs['duration'] <= 12:
             raise Failed(f'duration: consumer {ours["duration"]}, provider {theirs["duration"]}')
         return ' '.join(f'{field} {ours[field]}/{theirs[field]}' for field in ('bytes_received', 'bytes_sent', 'duration', 'tokens'))
 
