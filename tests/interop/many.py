@@ -131,7 +131,7 @@ def compare_books(consumers, providers):
     rows = {}
     for node, _ in providers:
         for one in node.sessions():
-            rows[one['id']] = one
+            rows[one['id']] = dict(one, kind=node.kind)
     compared, differ = 0, []
     for node in consumers:
         for one in node.sessions():
@@ -141,7 +141,8 @@ def compare_books(consumers, providers):
             compared += 1
             a, b = (int(side['tokens']) for side in (one, other))
             if abs(a - b) > max(a, b) // 2 + 10 ** 13 or abs(one['bytes_received'] - other['bytes_received']) > max(one['bytes_received'], 10 ** 5) // 5:
-                differ.append(f'{node.role}: tokens {a}/{b}, bytes {one["bytes_received"]}/{other["bytes_received"]}')
+                differ.append(f'{node.role}: tokens {a}/{b}, bytes {one["bytes_received"]}/{other["bytes_received"]}, '
+                              f'at its {other["kind"]} provider: {other["status"]}')
     return compared, differ
 
 
